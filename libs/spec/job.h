@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+// The FineTuneJob manifest (docs/manifest.md) as a value: parsed, defaulted and validated once by parse.h, then const.
+// Every path is absolute here: ParseJob resolves it against the manifest's folder.
+namespace splitft::spec {
+
+enum class Dtype { kFloat32, kBfloat16 };
+enum class LabelSide { kClient, kServer };
+enum class Schedule { kConstant, kLinear, kCosine };
+enum class DataFormat { kAuto, kText, kJsonl, kCsv };
+// kAuto is the model's own dtype: what is computed is what is sent.
+enum class Codec { kAuto, kFp32, kBf16, kInt8, kInt4 };
+
+// Where a model, data or output lies. Only kPath works without a cluster.
+enum class SourceKind { kPath, kHuggingFace, kPersistentVolumeClaim, kHostPath };
+struct Source {
+  SourceKind kind = SourceKind::kPath;
+  std::string value;  // kPath, kHostPath: absolute path; kHuggingFace: org/name@revision; kPersistentVolumeClaim: claim[/sub/path]
+};
+
+struct Model {
+  Source source;
+  Dtype dtype = Dtype::kFloat32;
+};
+
+struct Lora {
+  int rank = 8;
+  double alpha = 16;                                // scale is alpha / rank
+  double dropout = 0;                               // in [0, 1)
+  std::vector<std::string> target_modules;          // Hugging Face names (q_proj, c_attn); empty: the architecture's default
+  std::map<std::string, int> rank_pattern;          // as in PEFT: "layers.3.self_attn.q_proj" or a suffix -> rank
+  std::map<std::string, double> alpha_pattern;      // likewise -> alpha
+  int cut_layer_rank = 0;                           // 0: off
+  std::optional<std::filesystem::path> initial_adapter;  // a PEFT directory to start from
+};
+
+struct Split {
+  int cut_layer = 1;      // default for clients
+  int min_cut_layer = 1;  // privacy floor, >= 1
+  int max_cut_layer = 0;  // 0: the model's last block
+  LabelSide labels = LabelSide::kClient;
+  int tail_blocks = 0;       // last blocks that run with the tail on the client; only with LabelSide::kClient
+  bool train_client = true;  // false: the client's blocks are frozen, no gradient returns
+  Codec codec = Codec::kAuto;
+};
+
+struct Optimizer {  // AdamW (Loshchilov, Hutter 2019); names and defaults as torch.optim.AdamW
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.0;
+};
+
+struct Evaluation {
+  int interval_steps = 0;      // 0: no evaluation
+  double fraction = 0.0;       // share of each client's samples held out, in [0, 0.5]
+  int early_stop_patience = 0;  // evaluations without improvement before the job ends; 0: never
+  double early_stop_min_delta = 0.0;
+};
+
+struct Training {
+  int64_t steps = 0;    // exactly one of steps and epochs is > 0
+  double epochs = 0;    // passes of the client with the most batches over its own data
+  int batch_size = 4;   // sequences per client and step
+  int microbatches = 1;  // <= the smallest batch size
+  int sequence_length = 512;
+  bool packing = false;
+  Optimizer optimizer;
+  double learning_rate = 2e-4;
+  Schedule schedule = Schedule::kLinear;
+  int64_t warmup_steps = 0;
+  double max_grad_norm = 1.0;  // over all adapters; 0: no clipping
+  uint64_t seed = 0;
+  Evaluation evaluation;
+};
+
+struct Data {
+  Source source;
+  DataFormat format = DataFormat::kAuto;  // kAuto: by the file's extension (.jsonl, .csv, else text)
+  std::string text_column = "text";
+  std::string prompt_column = "prompt";
+  std::string completion_column = "completion";
+  std::string messages_column = "messages";
+  bool mask_prompt = true;  // no loss on the prompt's tokens
+};
+
+struct Client {
+  std::string name;  // DNS label, unique in the job
+  Data data;
+  int cut_layer = 1;
+  int batch_size = 4;
+  double weight = 1.0;            // > 0: factor of this client's token losses
+  std::string device = "auto";    // auto | cpu | cuda:N
+};
+
+struct Aggregator {
+  std::string device = "auto";
+};
+
+struct FineTuneJob {
+  std::string name;
+  std::string name_space = "default";
+  Model model;
+  Lora lora;
+  Split split;
+  Training training;
+  std::vector<Client> clients;
+  Aggregator aggregator;
+  Source output;
+};
+
+}  // namespace splitft::spec
