@@ -7,25 +7,45 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
+# A build type of our own: asserts on, quick enough to run, names and lines in reports.
+set(CMAKE_C_FLAGS_SANITIZE "-O1 -g1")
+set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1")
 
 option(SPLITFT_TESTS "Build the tests" ON)
-set(SPLITFT_PREFIX "$ENV{HOME}/.cache/splitft" CACHE PATH "Private prefix filled by scripts/setup.sh")
+option(SPLITFT_FUZZ "Build the fuzz targets (needs clang)" OFF)
+option(SPLITFT_TORCH "Build the parts that use LibTorch: model, train, the programs" ON)
+option(SPLITFT_CUDA "Build the CUDA kernels" OFF)
 set(SPLITFT_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: address,undefined or thread")
+
+set(prefix "$ENV{SPLITFT_PREFIX}")
+if(NOT prefix)
+  set(prefix "$ENV{HOME}/.cache/splitft")
+endif()
+set(SPLITFT_PREFIX "${prefix}" CACHE PATH "Private prefix filled by scripts/setup.sh")
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # The cache lives in the prefix too. base_dir: another checkout finds the same objects.
+  foreach(language C CXX CUDA)
+    set(CMAKE_${language}_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_DIR=${SPLITFT_PREFIX}/ccache
+        CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+  endforeach()
 endif()
 
 # What our own targets compile with; outside code is never built with these.
 add_library(splitft_flags INTERFACE)
 target_include_directories(splitft_flags INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(splitft_flags INTERFACE -Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers)
+set(warnings -Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers)
+target_compile_options(splitft_flags INTERFACE "$<$<COMPILE_LANGUAGE:C,CXX>:${warnings}>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(splitft_flags INTERFACE -Wthread-safety)
 endif()
+if(SPLITFT_CUDA)
+  target_compile_definitions(splitft_flags INTERFACE SPLITFT_CUDA=1)
+endif()
+
+# Sanitizers see generated code too: a race in it is a race of ours.
 if(SPLITFT_SANITIZE)
-  target_compile_options(splitft_flags INTERFACE -fsanitize=${SPLITFT_SANITIZE} -fno-omit-frame-pointer)
-  target_link_options(splitft_flags INTERFACE -fsanitize=${SPLITFT_SANITIZE})
+  add_compile_options(-fsanitize=${SPLITFT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${SPLITFT_SANITIZE})
 endif()

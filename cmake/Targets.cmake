@@ -10,6 +10,8 @@ function(splitft_library name)
   endif()
 endfunction()
 
+add_custom_target(programs)
+
 # splitft_program(NAME [DEPS...]): main.cc as build/bin/NAME; the folder's other sources as a library, so that tests link them.
 function(splitft_program name)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
@@ -25,11 +27,18 @@ function(splitft_program name)
   if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/main.cc)
     add_executable(${name} main.cc)
     target_link_libraries(${name} PRIVATE splitft_${folder})
+    add_dependencies(programs ${name})
   endif()
 endfunction()
 
 # splitft_test(NAME LEVEL FOLDER [DEPS...]): every *_test.cc of FOLDER in one program, run by ctest as LEVEL.NAME.
+# Tests of a library that this build leaves out (SPLITFT_TORCH=OFF) are left out with it.
 function(splitft_test name level folder)
+  foreach(dependency IN LISTS ARGN)
+    if(dependency MATCHES "^splitft_" AND NOT TARGET ${dependency})
+      return()
+    endif()
+  endforeach()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*_test.cc)
   if(sources)
     add_executable(${level}_${name} ${sources})

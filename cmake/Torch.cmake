@@ -1,0 +1,23 @@
+# LibTorch out of the PyPI wheel. Its own CMake package wants a CUDA toolkit, so the targets are written here.
+find_path(SPLITFT_TORCH_DIR lib/libtorch_cpu.so
+  HINTS ${CMAKE_PREFIX_PATH} ENV CMAKE_PREFIX_PATH ${SPLITFT_PREFIX}/torch-2.11.0
+  PATH_SUFFIXES torch . NO_DEFAULT_PATH)
+if(NOT SPLITFT_TORCH_DIR)
+  message(FATAL_ERROR "No LibTorch in ${SPLITFT_PREFIX}/torch-2.11.0 nor in CMAKE_PREFIX_PATH. "
+                      "Run scripts/setup.sh, or pass the folder that has lib/libtorch_cpu.so in CMAKE_PREFIX_PATH.")
+endif()
+set(version_header ${SPLITFT_TORCH_DIR}/include/torch/headeronly/version.h)
+if(EXISTS ${version_header})
+  file(STRINGS ${version_header} version REGEX "define TORCH_VERSION_M(AJOR|INOR) ")
+endif()
+if(NOT version MATCHES "MAJOR 2;.*MINOR 11$")
+  message(FATAL_ERROR "LibTorch in ${SPLITFT_TORCH_DIR} is not version 2.11, which splitft is written against.")
+endif()
+
+add_library(splitft_torch INTERFACE)
+# -idirafter: the wheel also carries an old google/protobuf, which must not shadow Debian's.
+target_compile_options(splitft_torch INTERFACE
+  "SHELL:-idirafter ${SPLITFT_TORCH_DIR}/include"
+  "SHELL:-idirafter ${SPLITFT_TORCH_DIR}/include/torch/csrc/api/include")
+target_link_libraries(splitft_torch INTERFACE ${SPLITFT_TORCH_DIR}/lib/libtorch_cpu.so ${SPLITFT_TORCH_DIR}/lib/libc10.so)
+target_link_options(splitft_torch INTERFACE -Wl,--allow-shlib-undefined -Wl,-rpath,${SPLITFT_TORCH_DIR}/lib)
