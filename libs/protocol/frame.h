@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -16,28 +17,33 @@ inline constexpr uint32_t kProtocolVersion = 1;
 
 // C: client to aggregator. A: aggregator to client. Values travel: never renumber.
 enum class FrameKind : uint32_t {
-  kHello = 1,             // C  opens a stream; body Hello
-  kWelcome = 2,           // A  body Welcome
-  kStepBegin = 3,         // A  payload: fp32 adapters of the client's blocks (head range, then tail range)
-  kHiddenUp = 4,          // C  [N, D] hidden state at the cut, with its runs
-  kLabelsUp = 5,          // C  [N] int32, only with labels on the server
-  kHiddenDown = 6,        // A  [N, D] hidden state at the tail, only with labels on the client
-  kGradientUp = 7,        // C  [N, D] gradient at the tail's input; body LossReport
-  kGradientDown = 8,      // A  [N, D] gradient at the cut, unless the client's blocks are frozen
-  kStepEnd = 9,           // C  payload: fp32 adapter gradients of the client's blocks (may be empty); body StepReport
-  kEvalBegin = 10,        // A  payload as kStepBegin; the client runs its held-out batches, one microbatch each
-  kEvalHiddenUp = 11,     // C  as kHiddenUp
-  kEvalLabelsUp = 12,     // C  as kLabelsUp
-  kEvalHiddenDown = 13,   // A  as kHiddenDown; with labels on the server an empty acknowledgement
-  kEvalEnd = 14,          // C  body LossReport over all held-out batches (zero where the server has the labels)
-  kFinish = 15,           // A  body Finish; the stream ends
-  kFault = 16,            // C or A  body Fault; the stream ends
+  kHello = 1,            // C  opens a stream; body Hello
+  kWelcome = 2,          // A  body Welcome
+  kStepBegin = 3,        // A  payload: fp32 adapters of the client's blocks (head range, then tail range)
+  kHiddenUp = 4,         // C  [N, D] hidden state at the cut, with its runs
+  kLabelsUp = 5,         // C  [N] int32, only with labels on the server
+  kHiddenDown = 6,       // A  [N, D] hidden state at the tail, only with labels on the client
+  kGradientUp = 7,       // C  [N, D] gradient at the tail's input; body LossReport
+  kGradientDown = 8,     // A  [N, D] gradient at the cut, unless the client's blocks are frozen
+  kStepEnd = 9,          // C  payload: fp32 adapter gradients of the client's blocks (may be empty); body StepReport
+  kEvalBegin = 10,       // A  payload as kStepBegin; the client runs its held-out batches, one microbatch each
+  kEvalHiddenUp = 11,    // C  as kHiddenUp
+  kEvalLabelsUp = 12,    // C  as kLabelsUp
+  kEvalHiddenDown = 13,  // A  as kHiddenDown; with labels on the server an empty acknowledgement
+  kEvalEnd = 14,         // C  body LossReport over all held-out batches (zero where the server has the labels)
+  kFinish = 15,          // A  body Finish; the stream ends
+  kFault = 16,           // C or A  body Fault; the stream ends
 };
+// "HiddenUp" for kHiddenUp; "unknown" for a value that is none.
 std::string_view FrameKindName(FrameKind kind);
+// Whether `value` is one of FrameKind's: what a number from the wire is asked before it becomes one.
+bool IsFrameKind(uint32_t value);
 
 // How numbers are written on the wire.
 enum class WireFormat : uint32_t { kNone = 0, kFp32 = 1, kBf16 = 2, kInt32 = 3 };
+// "bf16" for kBf16; "unknown" for a value that is none.
 std::string_view WireFormatName(WireFormat format);
+bool IsWireFormat(uint32_t value);
 // Bytes of one element; 0 for kNone.
 int64_t WireFormatBytes(WireFormat format);
 
@@ -52,6 +58,8 @@ struct FrameKey {
   FrameKind kind = FrameKind::kHello;
   bool operator==(const FrameKey&) const = default;
 };
+// `HiddenUp of client "a", attempt 0, step 3, microbatch 1`: how messages for people name a frame.
+std::string DescribeFrame(const FrameKey& key);
 
 struct SequenceRun {
   int64_t count = 0;
@@ -66,12 +74,13 @@ struct TensorHeader {
   bool operator==(const TensorHeader&) const = default;
 };
 
-// Bytes that somebody keeps alive: a tensor's storage, a received slice. Immutable and cheap to copy (shared, because the
-// transport still sends while the trainer goes on).
+// Bytes that somebody keeps alive: a tensor's storage, a received slice. Immutable and cheap to copy (shared, because
+// the transport still sends while the trainer goes on).
 class Payload {
  public:
   Payload() = default;
-  Payload(std::shared_ptr<const void> owner, std::span<const std::byte> bytes) : owner_(std::move(owner)), bytes_(bytes) {}
+  Payload(std::shared_ptr<const void> owner, std::span<const std::byte> bytes)
+      : owner_(std::move(owner)), bytes_(bytes) {}
   std::span<const std::byte> bytes() const { return bytes_; }
   const std::shared_ptr<const void>& owner() const { return owner_; }
 

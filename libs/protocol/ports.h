@@ -10,8 +10,8 @@
 #include "libs/base/clock.h"
 #include "libs/protocol/frame.h"
 
-// How the training programs see the network. Implementations: libs/transport (gRPC), LoopbackNetwork (one process), and the
-// simulated network of the tests.
+// How the training programs see the network. Implementations: libs/transport (gRPC), LoopbackNetwork (one process), and
+// the simulated network of the tests.
 namespace splitft::protocol {
 
 // A client's stream to the aggregator. Send and Receive may be used by two threads, one each; Close by any.
@@ -19,10 +19,11 @@ class FrameStream {
  public:
   virtual ~FrameStream() = default;
 
-  // Queues `frame`; waits while the queue is full. Unavailable: the stream is gone (with the peer's reason where it gave one);
-  // DeadlineExceeded: the queue stayed full.
+  // Queues `frame`; waits while the queue is full. Unavailable: the stream is gone (with the peer's reason where it
+  // gave one); DeadlineExceeded: the queue stayed full.
   virtual absl::Status Send(Frame frame, TimePoint deadline) = 0;
-  // The next frame, in order. Unavailable: the stream ended; DeadlineExceeded; InvalidArgument: the peer sent what is no frame.
+  // The next frame, in order. Unavailable: the stream ended; DeadlineExceeded; InvalidArgument: the peer sent what is
+  // no frame.
   virtual absl::StatusOr<Frame> Receive(TimePoint deadline) = 0;
   // Ends the stream; waiting calls return Cancelled. Idempotent.
   virtual void Close() = 0;
@@ -46,8 +47,8 @@ class FrameServer {
  public:
   virtual ~FrameServer() = default;
 
-  // The next event of any stream; per stream in order. Back-pressure: a stream whose frames are not taken is not read from.
-  // DeadlineExceeded; Cancelled after Shutdown.
+  // The next event of any stream; per stream in order. Back-pressure: a stream whose frames are not taken is not read
+  // from. DeadlineExceeded; Cancelled after Shutdown.
   virtual absl::StatusOr<StreamEvent> Next(TimePoint deadline) = 0;
   // Queues `frame` to one stream without waiting for the network. NotFound: that stream is gone; ResourceExhausted: its
   // queue is full (the peer does not read).

@@ -1,0 +1,83 @@
+#include "libs/protocol/frame.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace splitft::protocol {
+
+std::string_view FrameKindName(FrameKind kind) {
+  switch (kind) {
+    case FrameKind::kHello:
+      return "Hello";
+    case FrameKind::kWelcome:
+      return "Welcome";
+    case FrameKind::kStepBegin:
+      return "StepBegin";
+    case FrameKind::kHiddenUp:
+      return "HiddenUp";
+    case FrameKind::kLabelsUp:
+      return "LabelsUp";
+    case FrameKind::kHiddenDown:
+      return "HiddenDown";
+    case FrameKind::kGradientUp:
+      return "GradientUp";
+    case FrameKind::kGradientDown:
+      return "GradientDown";
+    case FrameKind::kStepEnd:
+      return "StepEnd";
+    case FrameKind::kEvalBegin:
+      return "EvalBegin";
+    case FrameKind::kEvalHiddenUp:
+      return "EvalHiddenUp";
+    case FrameKind::kEvalLabelsUp:
+      return "EvalLabelsUp";
+    case FrameKind::kEvalHiddenDown:
+      return "EvalHiddenDown";
+    case FrameKind::kEvalEnd:
+      return "EvalEnd";
+    case FrameKind::kFinish:
+      return "Finish";
+    case FrameKind::kFault:
+      return "Fault";
+  }
+  return "unknown";
+}
+
+bool IsFrameKind(uint32_t value) {
+  return value >= static_cast<uint32_t>(FrameKind::kHello) && value <= static_cast<uint32_t>(FrameKind::kFault);
+}
+
+std::string DescribeFrame(const FrameKey& key) {
+  return absl::StrCat(std::string(FrameKindName(key.kind)), " of client \"", key.client, "\", attempt ", key.attempt,
+                      ", step ", key.step, ", microbatch ", key.microbatch);
+}
+
+std::string_view WireFormatName(WireFormat format) {
+  switch (format) {
+    case WireFormat::kNone:
+      return "none";
+    case WireFormat::kFp32:
+      return "fp32";
+    case WireFormat::kBf16:
+      return "bf16";
+    case WireFormat::kInt32:
+      return "int32";
+  }
+  return "unknown";
+}
+
+bool IsWireFormat(uint32_t value) { return value <= static_cast<uint32_t>(WireFormat::kInt32); }
+
+int64_t WireFormatBytes(WireFormat format) {
+  switch (format) {
+    case WireFormat::kNone:
+      return 0;
+    case WireFormat::kFp32:
+    case WireFormat::kInt32:
+      return 4;
+    case WireFormat::kBf16:
+      return 2;
+  }
+  return 0;
+}
+
+}  // namespace splitft::protocol
