@@ -11,8 +11,8 @@
 
 namespace splitft::text {
 
-// One training sample: tokens that attend only to each other. The loss at position i is on tokens[i + 1], and only where
-// loss_mask[i + 1] is 1. 2 <= tokens.size() <= sequence_length.
+// One training sample: tokens that attend only to each other. The loss at position i is on tokens[i + 1], and only
+// where loss_mask[i + 1] is 1. 2 <= tokens.size() <= sequence_length.
 struct Sample {
   std::vector<int32_t> tokens;
   std::vector<uint8_t> loss_mask;
@@ -24,12 +24,12 @@ struct Row {
 };
 
 struct DatasetStats {
-  int64_t records = 0;           // records read
-  int64_t skipped = 0;           // bad records skipped (<= 1 %)
-  int64_t truncated = 0;         // samples cut to sequence_length
-  int64_t empty = 0;             // records with nothing to learn from (fewer than 2 tokens, or all masked)
-  int64_t tokens = 0;            // tokens in all rows
-  int64_t loss_tokens = 0;       // positions with a loss
+  int64_t records = 0;      // records read
+  int64_t skipped = 0;      // bad records skipped (<= 1 %)
+  int64_t truncated = 0;    // samples cut to sequence_length
+  int64_t empty = 0;        // records with nothing to learn from (fewer than 2 tokens, or all masked)
+  int64_t tokens = 0;       // tokens in all rows
+  int64_t loss_tokens = 0;  // positions with a loss
 };
 
 struct Dataset {
@@ -47,9 +47,9 @@ struct DatasetOptions {
 };
 
 // Reads and tokenizes one client's file.
-// Plain text is one stream, cut into samples of sequence_length tokens (the last may be shorter). JSONL and CSV records become
-// one sample each; end-of-sequence is appended where the tokenizer has one.
-// Errors name the file and the record's number (line for JSONL, record for CSV), never its content.
+// Plain text is one stream, cut into samples of sequence_length tokens (the last may be shorter). JSONL and CSV records
+// become one sample each; end-of-sequence is appended where the tokenizer has one. Errors name the file and the
+// record's number (line for JSONL, record for CSV), never its content.
 absl::StatusOr<Dataset> LoadDataset(const spec::Data& data, const Tokenizer& tokenizer, const DatasetOptions& options);
 
 }  // namespace splitft::text

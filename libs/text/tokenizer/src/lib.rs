@@ -1,0 +1,5 @@
+//! Hugging Face `tokenizers` and `minijinja` behind the C interface of `tokenizer_ffi.h`.
+mod chat;
+mod ffi;
+mod python;
+mod tokenizer;
