@@ -1,5 +1,6 @@
 #include "libs/protocol/frame.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace splitft::protocol {
@@ -47,8 +48,8 @@ bool IsFrameKind(uint32_t value) {
 }
 
 std::string DescribeFrame(const FrameKey& key) {
-  return absl::StrCat(std::string(FrameKindName(key.kind)), " of client \"", key.client, "\", attempt ", key.attempt,
-                      ", step ", key.step, ", microbatch ", key.microbatch);
+  return absl::StrCat(std::string(FrameKindName(key.kind)), " of client \"", absl::CHexEscape(key.client.substr(0, 64)),
+                      "\", attempt ", key.attempt, ", step ", key.step, ", microbatch ", key.microbatch);
 }
 
 std::string_view WireFormatName(WireFormat format) {
