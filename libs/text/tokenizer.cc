@@ -54,7 +54,7 @@ absl::StatusOr<TemplateHandle> CompileTemplate(const std::string& source) {
   }
   SplitftTemplate* raw = nullptr;
   if (const absl::Status status = TakeStatus(splitft_template_compile(Borrow(source), &raw)); !status.ok()) {
-    return absl::InvalidArgumentError(
+    return absl::UnimplementedError(
         absl::StrCat("the chat template does not compile: ", std::string(status.message())));
   }
   return TemplateHandle(raw);

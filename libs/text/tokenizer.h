@@ -52,8 +52,8 @@ class Tokenizer {
   absl::StatusOr<std::string> Decode(std::span<const int32_t> ids, bool skip_special_tokens) const;
 
   // The tokenizer's chat template rendered as Transformers' apply_chat_template(tokenize=False) does. NotFound where
-  // the model has none; FailedPrecondition (kChatRefused) where the template raises; InvalidArgument where it does not
-  // compile, fails, or runs over its bounds of time and output.
+  // the model has none, Unimplemented where it does not compile, FailedPrecondition (kChatRefused) where it raises,
+  // InvalidArgument where it fails or runs over its bounds of time and output.
   absl::StatusOr<std::string> Render(std::span<const ChatMessage> messages, const ChatOptions& options) const;
 
   // One more than the largest id, added tokens included: a model's embedding must have that many rows.
