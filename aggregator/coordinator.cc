@@ -1,0 +1,303 @@
+#include "aggregator/coordinator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <ATen/ops/empty.h>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/train/tensor_frame.h"
+
+namespace splitft::aggregator {
+namespace {
+
+using protocol::Frame;
+using protocol::FrameKind;
+using protocol::WireFormat;
+
+// Fault codes come from the wire: whatever is no absl code is Unknown.
+absl::Status ClientFault(const std::string& client, const protocol::Fault& fault) {
+  return {static_cast<absl::StatusCode>(fault.code), absl::StrCat("client ", client, ": ", fault.message)};
+}
+
+protocol::StepMachine MakeMachine(const spec::FineTuneJob& job) {
+  protocol::StepMachine::Options options;
+  for (const spec::Client& client : job.clients) {
+    options.clients.push_back(client.name);
+  }
+  options.microbatches = static_cast<uint32_t>(job.training.microbatches);
+  options.labels_on_server = job.split.labels == spec::LabelSide::kServer;
+  options.client_gradients = job.split.train_client;
+  // ParseJob has checked names and counts.
+  return protocol::StepMachine::Create(std::move(options)).value();
+}
+
+}  // namespace
+
+Coordinator::Coordinator(CoordinatorOptions options, Parts parts)
+    : options_(std::move(options)),
+      parts_(std::move(parts)),
+      machine_(MakeMachine(parts_.job)),
+      server_labels_(parts_.job.split.labels == spec::LabelSide::kServer) {
+  const size_t clients = parts_.roster.members().size();
+  inbox_.resize(clients);
+  runs_.resize(clients);
+  eval_loss_.resize(clients);
+}
+
+absl::StatusOr<std::string> Coordinator::Run() {
+  SPLITFT_RETURN_IF_ERROR(parts_.report(Event(control::WAITING_FOR_CLIENTS)));
+  SPLITFT_RETURN_IF_ERROR(Gather());
+  SPLITFT_RETURN_IF_ERROR(WelcomeAll());
+  const spec::Evaluation& evaluation = parts_.job.training.evaluation;
+  double best = std::numeric_limits<double>::infinity();
+  int without_gain = 0;
+  while (parts_.state.steps_done() < total_steps_) {
+    SPLITFT_RETURN_IF_ERROR(RunStep());
+    const int64_t done = parts_.state.steps_done();
+    const bool evaluate =
+        evaluation.interval_steps > 0 && (done % evaluation.interval_steps == 0 || done == total_steps_);
+    if (evaluate) {
+      double loss = 0;
+      SPLITFT_RETURN_IF_ERROR(RunEvaluation(&loss));
+      figures_.set_eval_loss(loss);
+      without_gain = loss < best - evaluation.early_stop_min_delta ? 0 : without_gain + 1;
+      best = std::min(best, loss);
+    }
+    SPLITFT_RETURN_IF_ERROR(parts_.report(Event(control::TRAINING)));
+    if (evaluate && evaluation.early_stop_patience > 0 && without_gain >= evaluation.early_stop_patience) {
+      return std::string("EarlyStopped");
+    }
+  }
+  return std::string("Completed");
+}
+
+void Coordinator::Dismiss(const absl::Status& status, const std::string& reason) {
+  for (Member& member : parts_.roster.members()) {
+    if (!member.stream) {
+      continue;
+    }
+    Frame frame;
+    if (status.ok()) {
+      frame.body = protocol::Finish{.reason = reason};
+    } else {
+      frame.body =
+          protocol::Fault{.code = static_cast<int32_t>(status.code()), .message = std::string(status.message())};
+    }
+    const FrameKind kind = status.ok() ? FrameKind::kFinish : FrameKind::kFault;
+    // A client that is gone needs no farewell.
+    (void)Send(member, kind, 0, std::move(frame));
+    parts_.server.Close(*member.stream, absl::OkStatus());
+  }
+}
+
+absl::Status Coordinator::Gather() {
+  const TimePoint deadline = parts_.clock.Now() + options_.start_patience;
+  while (!parts_.roster.Complete()) {
+    absl::StatusOr<protocol::StreamEvent> event = parts_.server.Next(deadline);
+    if (absl::IsDeadlineExceeded(event.status())) {
+      return absl::DeadlineExceededError(absl::StrCat("clients did not join within ", Seconds(options_.start_patience),
+                                                      " s: ", parts_.roster.Absent()));
+    }
+    SPLITFT_RETURN_IF_ERROR(event.status());
+    SPLITFT_RETURN_IF_ERROR(Handle(*std::move(event)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::WelcomeAll() {
+  total_steps_ = TotalSteps();
+  const WireFormat format = train::HiddenFormat(parts_.job);
+  for (Member& member : parts_.roster.members()) {
+    Frame frame;
+    frame.body = protocol::Welcome{.cut_layer = member.cut_layer,
+                                   .tail_blocks = member.tail_blocks,
+                                   .format = format,
+                                   .max_frame_bytes = 0,
+                                   .total_steps = total_steps_,
+                                   .next_step = static_cast<uint64_t>(parts_.state.steps_done())};
+    SPLITFT_RETURN_IF_ERROR(Send(member, FrameKind::kWelcome, 0, std::move(frame)));
+  }
+  return parts_.report(Event(control::TRAINING));
+}
+
+int64_t Coordinator::TotalSteps() const {
+  if (parts_.job.training.steps > 0) {
+    return parts_.job.training.steps;
+  }
+  int64_t longest = 0;
+  for (const Member& member : parts_.roster.members()) {
+    const int64_t batches = (member.hello.train_rows + member.batch_size - 1) / member.batch_size;
+    longest = std::max(longest, batches);
+  }
+  return std::max<int64_t>(1, std::llround(std::ceil(parts_.job.training.epochs * static_cast<double>(longest))));
+}
+
+absl::Status Coordinator::RunStep() {
+  const TimePoint start = parts_.clock.Now();
+  figures_ = {};
+  for (Member& member : parts_.roster.members()) {
+    member.loss = {};
+    member.bytes.clear();
+  }
+  const auto step = static_cast<uint64_t>(parts_.state.steps_done());
+  SPLITFT_RETURN_IF_ERROR(machine_.BeginStep(step, attempt_));
+  SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kStepBegin));
+  SPLITFT_RETURN_IF_ERROR(Pump());
+  figures_.set_seconds(Seconds(parts_.clock.Now() - start));
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::RunEvaluation(double* loss) {
+  std::vector<uint32_t> batches;
+  for (const Member& member : parts_.roster.members()) {
+    batches.push_back(static_cast<uint32_t>(member.hello.eval_batches));
+  }
+  SPLITFT_RETURN_IF_ERROR(parts_.report(Event(control::EVALUATING)));
+  eval_loss_.assign(batches.size(), {});
+  const auto step = static_cast<uint64_t>(parts_.state.steps_done() - 1);
+  SPLITFT_RETURN_IF_ERROR(machine_.BeginEvaluation(step, attempt_, std::move(batches)));
+  SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kEvalBegin));
+  SPLITFT_RETURN_IF_ERROR(Pump());
+  double sum = 0;
+  double weight = 0;
+  for (size_t client = 0; client < eval_loss_.size(); ++client) {
+    const Member& member = parts_.roster.members()[client];
+    sum += member.weight * eval_loss_[client].loss_sum;
+    weight += member.weight * static_cast<double>(eval_loss_[client].loss_tokens);
+  }
+  if (!(weight > 0) || !std::isfinite(sum)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("evaluation after step ", step + 1, ": loss ", sum, " over ", weight, " weighted tokens"));
+  }
+  *loss = sum / weight;
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::BeginAll(FrameKind kind) {
+  parts_.model.Begin(parts_.state.parameters(), parts_.job.training.microbatches);
+  const at::Tensor adapters = parts_.state.parameters().to(at::kCPU);
+  std::vector<Member>& members = parts_.roster.members();
+  for (size_t client = 0; client < members.size(); ++client) {
+    inbox_[client].clear();
+    runs_[client].clear();
+    Member& member = members[client];
+    const model::FlatRange& head = member.head_range;
+    const model::FlatRange& tail = server_labels_ ? model::FlatRange{} : member.tail_range;
+    // A copy: the state is overwritten in place while this may still be on its way.
+    at::Tensor mine = at::empty({head.size + tail.size}, at::kFloat);
+    mine.narrow(0, 0, head.size).copy_(adapters.narrow(0, head.begin, head.size));
+    mine.narrow(0, head.size, tail.size).copy_(adapters.narrow(0, tail.begin, tail.size));
+    Frame frame;
+    frame.tensor = {.format = WireFormat::kFp32, .shape = {mine.size(0)}, .runs = {}};
+    frame.payload = train::ToPayload(mine, WireFormat::kFp32);
+    SPLITFT_RETURN_IF_ERROR(Send(member, kind, 0, std::move(frame)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Pump() {
+  while (!machine_.idle()) {
+    const TimePoint start = parts_.clock.Now();
+    absl::StatusOr<protocol::StreamEvent> event = parts_.server.Next(start + options_.stall_patience);
+    if (absl::IsDeadlineExceeded(event.status())) {
+      return absl::DeadlineExceededError(absl::StrCat("step ", machine_.step(), " waited ",
+                                                      Seconds(options_.stall_patience),
+                                                      " s for ", DescribeMissing(machine_.Waiting())));
+    }
+    figures_.set_server_wait_seconds(figures_.server_wait_seconds() + Seconds(parts_.clock.Now() - start));
+    SPLITFT_RETURN_IF_ERROR(event.status());
+    SPLITFT_RETURN_IF_ERROR(Handle(*std::move(event)));
+    while (const std::optional<protocol::Work> work = machine_.NextWork()) {
+      SPLITFT_RETURN_IF_ERROR(Do(*work));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Handle(protocol::StreamEvent event) {
+  Member* member = parts_.roster.Find(event.stream);
+  if (auto* frame = std::get_if<Frame>(&event.what)) {
+    return member == nullptr ? HandleStranger(event.stream, *frame) : HandleFrame(*member, std::move(*frame));
+  }
+  const auto* closed = std::get_if<protocol::StreamClosed>(&event.what);
+  if (closed == nullptr || member == nullptr) {
+    return absl::OkStatus();
+  }
+  member->stream.reset();
+  const std::string why =
+      closed->status.ok() ? "it closed its stream" : std::string(closed->status.message());
+  return absl::UnavailableError(
+      absl::StrCat("client ", member->name, " was lost after ", parts_.state.steps_done(), " steps: ", why));
+}
+
+absl::Status Coordinator::HandleStranger(protocol::StreamId stream, const Frame& frame) {
+  // A client that cannot even join: its data is unusable, say.
+  const auto* fault = std::get_if<protocol::Fault>(&frame.body);
+  if (fault != nullptr && frame.key.job_uid == options_.job_uid && parts_.roster.Has(frame.key.client)) {
+    return ClientFault(frame.key.client, *fault);
+  }
+  const auto* hello = std::get_if<protocol::Hello>(&frame.body);
+  absl::Status refusal;
+  if (hello == nullptr || frame.key.kind != FrameKind::kHello) {
+    refusal = absl::InvalidArgumentError(
+        absl::StrCat("a stream begins with Hello, not ", std::string(FrameKindName(frame.key.kind))));
+  } else if (frame.key.job_uid != options_.job_uid) {
+    refusal = absl::InvalidArgumentError(
+        absl::StrCat("job \"", frame.key.job_uid, "\" is not this aggregator's, \"", options_.job_uid, "\""));
+  } else {
+    refusal = parts_.roster.Admit(stream, frame.key.client, *hello).status();
+  }
+  if (!refusal.ok()) {
+    parts_.server.Close(stream, refusal);
+    return absl::OkStatus();
+  }
+  return parts_.report(Event(control::WAITING_FOR_CLIENTS));
+}
+
+absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
+  if (const auto* fault = std::get_if<protocol::Fault>(&frame.body)) {
+    return ClientFault(member.name, *fault);
+  }
+  absl::StatusOr<protocol::Acceptance> acceptance = machine_.Accept(frame.key);
+  if (acceptance.ok() && *acceptance != protocol::Acceptance::kAccepted) {
+    return absl::OkStatus();
+  }
+  absl::Status status = acceptance.ok() ? CheckFrame(member, frame) : acceptance.status();
+  if (!status.ok()) {
+    return {status.code(), absl::StrCat("client ", member.name, ": ", std::string(status.message()))};
+  }
+  const size_t client = static_cast<size_t>(&member - parts_.roster.members().data());
+  member.bytes[frame.key.kind] += static_cast<int64_t>(frame.payload.bytes().size());
+  if (frame.key.kind == FrameKind::kHiddenUp) {
+    runs_[client][frame.key.microbatch] = frame.tensor.runs;
+  }
+  if (const auto* loss = std::get_if<protocol::LossReport>(&frame.body)) {
+    protocol::LossReport& total = frame.key.kind == FrameKind::kEvalEnd ? eval_loss_[client] : member.loss;
+    total.loss_sum += loss->loss_sum;
+    total.loss_tokens += loss->loss_tokens;
+  }
+  if (const auto* report = std::get_if<protocol::StepReport>(&frame.body)) {
+    member.report = *report;
+  }
+  inbox_[client][{frame.key.kind, frame.key.microbatch}] = std::move(frame);
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Send(Member& member, FrameKind kind, uint32_t microbatch, Frame frame) {
+  frame.key = {.job_uid = options_.job_uid,
+               .attempt = attempt_,
+               .client = member.name,
+               .step = machine_.step(),
+               .microbatch = microbatch,
+               .kind = kind};
+  member.bytes[kind] += static_cast<int64_t>(frame.payload.bytes().size());
+  if (!member.stream) {
+    return absl::UnavailableError(absl::StrCat("client ", member.name, " is not connected"));
+  }
+  return parts_.server.Send(*member.stream, std::move(frame));
+}
+
+}  // namespace splitft::aggregator

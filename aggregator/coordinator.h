@@ -1,0 +1,97 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "aggregator/roster.h"
+#include "aggregator/server_model.h"
+#include "api/proto/control.pb.h"
+#include "libs/base/clock.h"
+#include "libs/protocol/ports.h"
+#include "libs/protocol/step_machine.h"
+#include "libs/spec/job.h"
+#include "libs/train/adapter_state.h"
+
+namespace splitft::aggregator {
+
+struct CoordinatorOptions {
+  std::string job_uid;
+  at::TensorOptions tensors;                             // device and dtype the trunk computes in
+  Duration start_patience = std::chrono::minutes(10);    // for all clients to say hello
+  Duration stall_patience = std::chrono::minutes(15);    // for the next frame while a step waits for one
+};
+
+// Runs a job's steps: asks protocol::StepMachine what may be computed, has ServerModel compute it, and moves frames between
+// the clients' streams and both. One thread.
+class Coordinator {
+ public:
+  struct Parts {  // all outlive the coordinator
+    const spec::FineTuneJob& job;
+    Roster& roster;
+    ServerModel& model;
+    train::AdapterState& state;
+    protocol::FrameServer& server;
+    const Clock& clock;
+    // Called after every step and change of phase.
+    std::function<absl::Status(const control::JobEvent&)> report;
+  };
+  Coordinator(CoordinatorOptions options, Parts parts);
+
+  // Waits for the clients and trains to the end. Returns Completed or EarlyStopped, or the cause of failure: a client's own
+  // fault as it stated it, Unavailable where one was lost, or what went wrong here. Clients still wait for Dismiss.
+  absl::StatusOr<std::string> Run();
+  // Tells every client that the job is over: with OK that it ended for `reason`, else why it failed.
+  void Dismiss(const absl::Status& status, const std::string& reason);
+
+  // The job as it stands, for the caller's own last events.
+  control::JobEvent Event(control::Phase phase) const;
+
+ private:
+  using FrameSlot = std::pair<protocol::FrameKind, uint32_t>;  // kind and microbatch
+
+  absl::Status Gather();
+  absl::Status WelcomeAll();
+  int64_t TotalSteps() const;
+  absl::Status RunStep();
+  absl::Status RunEvaluation(double* loss);
+  absl::Status BeginAll(protocol::FrameKind kind);
+  // Takes events and does the work they allow until the machine is idle.
+  absl::Status Pump();
+  absl::Status Handle(protocol::StreamEvent event);
+  absl::Status HandleStranger(protocol::StreamId stream, const protocol::Frame& frame);
+  absl::Status HandleFrame(Member& member, protocol::Frame frame);
+  absl::Status CheckFrame(const Member& member, const protocol::Frame& frame) const;
+
+  absl::Status Do(const protocol::Work& work);
+  absl::Status DoForward(uint32_t microbatch);
+  absl::Status DoBackward(uint32_t microbatch);
+  absl::Status DoForwardBackward(uint32_t microbatch);
+  absl::Status DoEvaluate(size_t client, uint32_t microbatch);
+  absl::Status DoEndStep();
+
+  ClientRows TakeRows(size_t client, protocol::FrameKind hidden, protocol::FrameKind labels, uint32_t microbatch);
+  protocol::Frame Take(size_t client, protocol::FrameKind kind, uint32_t microbatch);
+  absl::Status SendRows(size_t client, protocol::FrameKind kind, uint32_t microbatch, const at::Tensor& rows_ND);
+  absl::Status Send(Member& member, protocol::FrameKind kind, uint32_t microbatch, protocol::Frame frame);
+
+  const CoordinatorOptions options_;
+  Parts parts_;
+  protocol::StepMachine machine_;
+  bool server_labels_;
+  int64_t total_steps_ = 0;
+  uint32_t attempt_ = 1;
+
+  std::vector<std::map<FrameSlot, protocol::Frame>> inbox_;               // per client: accepted, not yet computed with
+  std::vector<std::map<uint32_t, std::vector<protocol::SequenceRun>>> runs_;  // per client and microbatch of the step
+  std::vector<protocol::LossReport> eval_loss_;
+  control::StepFigures figures_;
+};
+
+}  // namespace splitft::aggregator

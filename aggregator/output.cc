@@ -1,0 +1,102 @@
+#include "aggregator/output.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "aggregator/metrics_log.h"
+#include "aggregator/report.h"
+#include "libs/base/status_macros.h"
+#include "libs/model/peft_adapter.h"
+#include "libs/spec/parse.h"
+
+namespace splitft::aggregator {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What `peft` and vLLM users expect beside an adapter, where the base model has it.
+constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                           "vocab.json",     "merges.txt",            "chat_template.jinja",
+                                           "added_tokens.json", "tokenizer.model"};
+
+absl::Status CopyTokenizer(const fs::path& from, const fs::path& to) {
+  for (const char* name : kTokenizerFiles) {
+    std::error_code error;
+    if (!fs::exists(from / name, error)) {
+      continue;
+    }
+    fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing, error);
+    if (error) {
+      return ErrnoStatus(error.value(), "copy the tokenizer to", to / name);
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string ModelCard(const Output::Trained& trained, const JobHistory& history) {
+  const JobHistory::Totals totals = history.totals();
+  std::string card = absl::StrCat("---\nbase_model: ", trained.job.model.source.value,
+                                  "\nlibrary_name: peft\npipeline_tag: text-generation\ntags:\n- lora\n- splitft\n---\n\n# ",
+                                  trained.job.name, "\n\nA LoRA adapter trained by splitft: ",
+                                  trained.job.clients.size(), " clients kept their text; only hidden states, their gradients and adapters crossed the wire.\n\n");
+  absl::StrAppend(&card, "| | |\n|---|---|\n| steps | ", totals.steps, " |\n| tokens | ", totals.tokens, " |\n");
+  absl::StrAppendFormat(&card, "| loss, first ten steps | %.4f |\n| loss, last ten steps | %.4f |\n", totals.first_loss,
+                        totals.last_loss);
+  absl::StrAppend(&card, "| ended | ", trained.reason, " |\n\n");
+  absl::StrAppend(&card, "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n",
+                  "base = AutoModelForCausalLM.from_pretrained(\"", trained.job.model.source.value,
+                  "\")\nmodel = PeftModel.from_pretrained(base, \"PATH/TO/THIS/FOLDER\")\n```\n");
+  return card;
+}
+
+}  // namespace
+
+absl::StatusOr<Output> Output::Open(const fs::path& directory, const Clock& clock) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) {
+    return ErrnoStatus(error.value(), "create", directory);
+  }
+  const fs::path path = directory / "metrics.jsonl";
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
+  if (!fd.valid()) {
+    return ErrnoStatus(errno, "create", path);
+  }
+  return Output(directory, std::move(fd), clock);
+}
+
+absl::Status Output::Record(const control::JobEvent& event) {
+  if (!event.has_figures() || event.phase() != control::TRAINING) {
+    return absl::OkStatus();
+  }
+  history_.Add(event);
+  const std::string line = MetricsLine(event, clock_->WallTime());
+  const ssize_t written = ::write(metrics_.get(), line.data(), line.size());
+  if (written < 0) {
+    return ErrnoStatus(errno, "write", directory_ / "metrics.jsonl");
+  }
+  if (static_cast<size_t>(written) < line.size()) {
+    return ErrnoStatus(ENOSPC, "write", directory_ / "metrics.jsonl");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Output::Finish(const Trained& trained) {
+  SPLITFT_RETURN_IF_ERROR(CopyTokenizer(trained.base.path(), directory_));
+  SPLITFT_RETURN_IF_ERROR(WriteFileAtomically(directory_ / "README.md", ModelCard(trained, history_)));
+  SPLITFT_RETURN_IF_ERROR(
+      WriteFileAtomically(directory_ / "report.html", RenderReport({.job = trained.job.name,
+                                                                    .model = trained.job.model.source.value,
+                                                                    .manifest = spec::FormatJob(trained.job),
+                                                                    .reason = trained.reason,
+                                                                    .history = history_})));
+  return model::WritePeftAdapter(directory_, trained.base.config(), trained.job.lora, trained.layout, trained.adapters,
+                                 trained.job.model.source.value);
+}
+
+}  // namespace splitft::aggregator

@@ -1,0 +1,101 @@
+#include "aggregator/roster.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace splitft::aggregator {
+namespace {
+
+absl::Status Mismatch(const std::string& client, const std::string& what, uint64_t found, uint64_t expected) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("client \"", client, "\" has ", what, " ", found, "; this job's is ", expected));
+}
+
+absl::Status CheckHello(const std::string& client, const protocol::Hello& hello, const JobIdentity& identity) {
+  if (hello.protocol_version != protocol::kProtocolVersion) {
+    return Mismatch(client, "protocol version", hello.protocol_version, protocol::kProtocolVersion);
+  }
+  if (hello.model_digest != identity.model_digest) {
+    return Mismatch(client, "a model whose config.json has digest", hello.model_digest, identity.model_digest);
+  }
+  if (hello.hidden_size != identity.hidden_size) {
+    return Mismatch(client, "hidden size", static_cast<uint64_t>(hello.hidden_size),
+                    static_cast<uint64_t>(identity.hidden_size));
+  }
+  if (hello.adapter_elements != identity.adapter_elements) {
+    return Mismatch(client, "adapters of size", static_cast<uint64_t>(hello.adapter_elements),
+                    static_cast<uint64_t>(identity.adapter_elements));
+  }
+  if (std::find(hello.formats.begin(), hello.formats.end(), identity.format) == hello.formats.end()) {
+    return absl::FailedPreconditionError(absl::StrCat("client \"", client, "\" cannot decode ",
+                                                      std::string(WireFormatName(identity.format)),
+                                                      ", which this job sends"));
+  }
+  if (hello.train_rows <= 0) {
+    return absl::FailedPreconditionError(absl::StrCat("client \"", client, "\" has no sample to train on"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Roster::Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout, JobIdentity identity)
+    : identity_(identity) {
+  const int blocks = layout.block_count();
+  for (const spec::Client& client : job.clients) {
+    Member member{.name = client.name,
+                  .weight = client.weight,
+                  .batch_size = client.batch_size,
+                  .cut_layer = client.cut_layer,
+                  .tail_blocks = job.split.tail_blocks};
+    member.head_range = layout.BlockRange(0, member.cut_layer);
+    member.tail_range = layout.BlockRange(blocks - member.tail_blocks, blocks);
+    members_.push_back(std::move(member));
+  }
+}
+
+absl::StatusOr<Member*> Roster::Admit(protocol::StreamId stream, const std::string& name,
+                                      const protocol::Hello& hello) {
+  const auto member =
+      std::find_if(members_.begin(), members_.end(), [&](const Member& m) { return m.name == name; });
+  if (member == members_.end()) {
+    return absl::NotFoundError(absl::StrCat("this job has no client \"", name, "\""));
+  }
+  if (member->stream) {
+    return absl::AlreadyExistsError(absl::StrCat("client \"", name, "\" is connected already"));
+  }
+  if (absl::Status status = CheckHello(name, hello, identity_); !status.ok()) {
+    return status;
+  }
+  member->stream = stream;
+  member->hello = hello;
+  return &*member;
+}
+
+Member* Roster::Find(protocol::StreamId stream) {
+  const auto member =
+      std::find_if(members_.begin(), members_.end(), [&](const Member& m) { return m.stream == stream; });
+  return member == members_.end() ? nullptr : &*member;
+}
+
+bool Roster::Has(const std::string& name) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& m) { return m.name == name; });
+}
+
+bool Roster::Complete() const {
+  return std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.stream.has_value(); });
+}
+
+std::string Roster::Absent() const {
+  std::vector<std::string> names;
+  for (const Member& member : members_) {
+    if (!member.stream) {
+      names.push_back(member.name);
+    }
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+}  // namespace splitft::aggregator

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/protocol/frame.h"
+#include "libs/protocol/ports.h"
+#include "libs/train/batches.h"
+#include "worker/client_model.h"
+
+namespace splitft::worker {
+
+struct SessionOptions {
+  std::string job_uid;
+  std::string client;
+  bool server_labels = false;
+  bool train_client = true;
+  int microbatches = 1;
+  int64_t hidden_size = 0;
+  at::TensorOptions tensors;                      // device and dtype the model computes in
+  Duration patience = std::chrono::minutes(15);   // for the aggregator's next frame
+};
+
+// A client's side of the conversation (docs/wire.md): announces itself, then answers each step the aggregator begins. It
+// keeps nothing between steps, so a step may be begun again, under a higher attempt, at any time. One thread.
+class Session {
+ public:
+  // All outlive the session.
+  Session(const SessionOptions& options, const Clock& clock, protocol::FrameStream& stream, train::BatchSampler& sampler);
+
+  // Says hello and waits for the aggregator's assignment.
+  absl::StatusOr<protocol::Welcome> Join(const protocol::Hello& hello);
+  // Trains until the aggregator finishes the job (OK) or somebody gives up: the aggregator's fault as it stated it, or
+  // Unavailable when it is gone.
+  absl::Status Train(const protocol::Welcome& welcome, ClientModel& model);
+  // Tells the aggregator why this client gives up; best effort.
+  void GiveUp(const absl::Status& reason);
+
+ private:
+  absl::StatusOr<protocol::Frame> ReceiveUntil(TimePoint deadline);
+  absl::Status Handle(const protocol::Frame& frame, ClientModel& model);
+  absl::Status Begin(const protocol::Frame& frame, ClientModel& model);
+  absl::Status ForwardNext(ClientModel& model);
+  absl::Status RunTail(const protocol::Frame& frame, ClientModel& model);
+  absl::Status RunHeadBackward(const protocol::Frame& frame, ClientModel& model);
+  absl::Status MaybeEndStep(ClientModel& model);
+  absl::Status Evaluate(const protocol::Frame& frame, ClientModel& model);
+  absl::Status EvaluateTail(const protocol::Frame& frame, ClientModel& model);
+  absl::Status SendEvaluation(ClientModel& model);
+  absl::Status SendHidden(protocol::FrameKind kind, uint32_t microbatch, const at::Tensor& hidden_ND,
+                          const train::Microbatch& batch);
+  absl::Status Send(protocol::FrameKind kind, uint32_t microbatch, protocol::Frame frame);
+  absl::Status Check(const protocol::Frame& frame) const;
+
+  const SessionOptions options_;
+  const Clock& clock_;
+  protocol::FrameStream& stream_;
+  train::BatchSampler& sampler_;
+  protocol::Welcome welcome_;
+
+  // The step under way.
+  uint32_t attempt_ = 0;
+  uint64_t step_ = 0;
+  std::vector<train::Microbatch> batches_;
+  int forwarded_ = 0;  // microbatches sent
+  int finished_ = 0;   // microbatches whose part here is done
+  protocol::StepReport report_;
+
+  // The evaluation under way.
+  int64_t eval_next_ = 0;
+  train::Microbatch eval_batch_;
+  protocol::LossReport eval_loss_;
+};
+
+}  // namespace splitft::worker
