@@ -28,7 +28,7 @@ fuzz: ## Fuzz every parser; FUZZ_SECONDS=60 each
 	@scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
 docs: ## Check that links in the documentation lead somewhere
-	@scripts/check_links.sh
+	@scripts/check_links.py
 
 bundle: build ## Make a relocatable tarball of the programs
 	@scripts/bundle.sh

@@ -1,6 +1,10 @@
-# splitft_library(NAME [DEPS...]): the folder's sources as the static library splitft_NAME.
+# splitft_library(NAME [DEPS...]): the folder's sources as the static library splitft_NAME; with SPLITFT_CUDA, *_gpu.cu too.
 function(splitft_library name)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc ${CMAKE_CURRENT_SOURCE_DIR}/*/*.cc)
+  if(SPLITFT_CUDA)
+    file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_gpu.cu ${CMAKE_CURRENT_SOURCE_DIR}/*/*_gpu.cu)
+    list(APPEND sources ${kernels})
+  endif()
   if(sources)
     add_library(splitft_${name} STATIC ${sources})
     target_link_libraries(splitft_${name} PUBLIC splitft_flags ${ARGN})
@@ -28,6 +32,7 @@ function(splitft_program name)
     add_executable(${name} main.cc)
     target_link_libraries(${name} PRIVATE splitft_${folder})
     add_dependencies(programs ${name})
+    install(TARGETS ${name} RUNTIME DESTINATION libexec)
   endif()
 endfunction()
 

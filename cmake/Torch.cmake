@@ -20,4 +20,4 @@ target_compile_options(splitft_torch INTERFACE
   "SHELL:-idirafter ${SPLITFT_TORCH_DIR}/include"
   "SHELL:-idirafter ${SPLITFT_TORCH_DIR}/include/torch/csrc/api/include")
 target_link_libraries(splitft_torch INTERFACE ${SPLITFT_TORCH_DIR}/lib/libtorch_cpu.so ${SPLITFT_TORCH_DIR}/lib/libc10.so)
-target_link_options(splitft_torch INTERFACE -Wl,--allow-shlib-undefined -Wl,-rpath,${SPLITFT_TORCH_DIR}/lib)
+target_link_options(splitft_torch INTERFACE -Wl,--allow-shlib-undefined)

@@ -36,7 +36,7 @@ main() {
     case $component in
       build) has_own_torch || install_wheels torch.txt torch-2.11.0 "1.3 GB" ;;
       test) install_python pyref.txt pyref "6 GB" ;;
-      cuda) has_cuda_toolkit || install_wheels cuda.txt cuda "2.6 GB" ;;
+      cuda) has_cuda_toolkit || install_wheels cuda.txt cuda "3.2 GB" ;;
     esac
   done
 }
@@ -113,7 +113,14 @@ install_wheels() {
   local boot=$prefix/boot
   "$boot/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$boot"
   pip_install "$boot/bin/python" --target "$prefix/$2.partial" -r "$pins/$1"
+  [[ $2 != cuda ]] || complete_cuda_toolkit "$prefix/$2.partial/nvidia/cu13"
   finish_install "$1" "$2"
+}
+
+# The names that a toolkit's own installer would give, and the wheels do not.
+complete_cuda_toolkit() {
+  ln -s lib "$1/lib64"
+  ln -s libcudart.so.13 "$1/lib/libcudart.so"
 }
 
 # install_python PINS NAME SIZE: a Python environment of its own.
