@@ -48,10 +48,8 @@ impl ChatTemplate {
             serde_json::from_slice(context).map_err(|error| RenderError::Failed(error.to_string()))?;
         let mut variables: std::collections::BTreeMap<String, Value> =
             context.into_iter().map(|(name, value)| (name, Value::from_serialize(value))).collect();
-        variables.insert(
-            "strftime_now".into(),
-            Value::from_function(move |format: String| python::strftime(&format, now)),
-        );
+        variables
+            .insert("strftime_now".into(), Value::from_function(move |format: String| python::strftime(&format, now)));
         let template = self.environment.get_template(TEMPLATE_NAME).map_err(|error| failure(&error))?;
         let mut output = LimitedOutput(Vec::new());
         template.render_captured_to(Value::from(variables), &mut output).map_err(|error| failure(&error))?;

@@ -1,27 +1,19 @@
 //! A Hugging Face tokenizer: loading, encoding, decoding.
-use serde_json::Value;
+use std::sync::OnceLock;
+
 use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, ModelWrapper};
 
-/// Longer texts are encoded in pieces where that provably gives the same ids.
-const PIECE_BYTES: usize = 1 << 16;
+use crate::pieces::{self, Cut, PIECE_BYTES};
+
 /// The longest text that is encoded in one go: a tokenizer needs some hundred bytes of memory for each byte of it.
 const WHOLE_BYTES: usize = 32 << 20;
 
-/// Regular expressions that split between an ASCII letter or digit and a following newline, whatever surrounds them: no
-/// alternative of theirs matches both, or looks ahead from one to the other. GPT-2's is `ByteLevel`'s own.
-const SPLITTING_PATTERNS: [&str; 3] = [
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    // GPT-4, Llama 3
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    // Qwen 2, 2.5, 3
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-];
-
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    cut: OnceLock<Cut>,
 }
 
 impl Tokenizer {
@@ -34,7 +26,7 @@ impl Tokenizer {
         }
         inner.with_truncation(None).map_err(|error| error.to_string())?;
         inner.with_padding(None);
-        Ok(Tokenizer { inner })
+        Ok(Tokenizer { inner, cut: OnceLock::new() })
     }
 
     pub fn from_gpt2(vocab: &[u8], merges: &str, add_prefix_space: bool) -> Result<Tokenizer, String> {
@@ -47,12 +39,13 @@ impl Tokenizer {
         let mut inner = tokenizers::Tokenizer::new(bpe);
         inner.with_pre_tokenizer(Some(ByteLevel::new(add_prefix_space, true, true)));
         inner.with_decoder(Some(ByteLevel::default()));
-        Ok(Tokenizer { inner })
+        Ok(Tokenizer { inner, cut: OnceLock::new() })
     }
 
     pub fn add_tokens(&mut self, added_tokens: &[u8]) -> Result<(), String> {
         let tokens: Vec<AddedToken> = serde_json::from_slice(added_tokens).map_err(|error| error.to_string())?;
         self.inner.add_tokens(&tokens);
+        self.cut = OnceLock::new();
         Ok(())
     }
 
@@ -93,8 +86,11 @@ impl Tokenizer {
     }
 
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, String> {
-        if text.len() > PIECE_BYTES && self.splits_before_newlines() {
-            return self.encode_in_pieces(text, add_special_tokens);
+        if text.len() > PIECE_BYTES {
+            let cut = self.cut.get_or_init(|| Cut::of(&self.inner));
+            if let Some(ids) = pieces::encode(&self.inner, cut, text)? {
+                return if add_special_tokens { self.framed(ids) } else { Ok(ids) };
+            }
         }
         if text.len() > WHOLE_BYTES {
             return Err(format!(
@@ -117,80 +113,16 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    fn encode_in_pieces(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, String> {
-        let (begin, end) = if add_special_tokens { self.frame()? } else { (Vec::new(), Vec::new()) };
-        let mut ids = begin;
-        for piece in pieces(text) {
-            ids.extend(self.encode_whole(piece, false)?);
-        }
-        ids.extend(end);
-        Ok(ids)
-    }
-
-    /// What the post-processor puts before and after a text.
-    fn frame(&self) -> Result<(Vec<u32>, Vec<u32>), String> {
+    /// `ids` with what the post-processor puts before and after a text, which does not depend on the text.
+    fn framed(&self, ids: Vec<u32>) -> Result<Vec<u32>, String> {
         let bare = self.encode_whole("a", false)?;
         let framed = self.encode_whole("a", true)?;
         let at = framed
             .windows(bare.len().max(1))
             .position(|window| window == bare)
             .ok_or("the post-processor changes the text's own tokens")?;
-        Ok((framed[..at].to_vec(), framed[at + bare.len()..].to_vec()))
+        Ok([&framed[..at], &ids, &framed[at + bare.len()..]].concat())
     }
-
-    /// Whether a text's ids are those of its pieces, when it is cut before newlines that follow an ASCII letter or digit:
-    /// normalization does not reach over the cut, no added token spans it or strips at it, and the pre-tokenizer splits there.
-    fn splits_before_newlines(&self) -> bool {
-        let added_tokens_allow = self.inner.get_added_tokens_decoder().values().all(|token| {
-            !token.lstrip && !token.rstrip && !token.single_word && !token.content.contains(['\n', '\r'])
-        });
-        added_tokens_allow
-            && json_of(self.inner.get_normalizer()).is_some_and(|normalizer| is_local(&normalizer))
-            && json_of(self.inner.get_pre_tokenizer()).is_some_and(|pre_tokenizer| is_splitting(&pre_tokenizer))
-    }
-}
-
-fn json_of<T: serde::Serialize>(part: Option<&T>) -> Option<Value> {
-    serde_json::to_value(part).ok()
-}
-
-/// No normalizer, or a Unicode normalization form, for which a newline is a boundary on both sides.
-fn is_local(normalizer: &Value) -> bool {
-    normalizer.is_null() || matches!(normalizer["type"].as_str(), Some("NFC" | "NFD" | "NFKC" | "NFKD"))
-}
-
-fn is_splitting(pre_tokenizer: &Value) -> bool {
-    let is_byte_level = |part: &Value, use_regex: bool| {
-        part["type"] == "ByteLevel" && part["add_prefix_space"] == false && part["use_regex"] == use_regex
-    };
-    if is_byte_level(pre_tokenizer, true) {
-        return true;
-    }
-    match pre_tokenizer["pretokenizers"].as_array().map(Vec::as_slice) {
-        Some([split, bytes]) => {
-            split["type"] == "Split"
-                && split["behavior"] == "Isolated"
-                && split["invert"] == false
-                && split["pattern"]["Regex"].as_str().is_some_and(|regex| SPLITTING_PATTERNS.contains(&regex))
-                && is_byte_level(bytes, false)
-        }
-        _ => false,
-    }
-}
-
-/// Cuts `text` before newlines that follow an ASCII letter or digit, as soon as a piece has PIECE_BYTES.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let bytes = rest.as_bytes();
-        let cut = (PIECE_BYTES..bytes.len()).find(|&i| bytes[i] == b'\n' && bytes[i - 1].is_ascii_alphanumeric());
-        let (piece, after) = rest.split_at(cut.unwrap_or(bytes.len()));
-        rest = after;
-        Some(piece)
-    })
 }
 
 fn parse_merges(merges: &str) -> Result<Vec<(String, String)>, String> {
