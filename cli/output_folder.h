@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace splitft::cli {
+
+// Makes `folder` ready for a job's output: creates it, or empties it where it holds a former output of splitft and
+// nothing else, and leaves `manifest` in it as job.yaml. FailedPrecondition: it holds something that splitft did not
+// write, which is named and kept, as is everything else. PermissionDenied, ResourceExhausted: it cannot be written, or
+// fewer than `least_free_bytes` are free. All are marked kUnusableInput.
+absl::Status PrepareOutputFolder(const std::filesystem::path& folder, const std::string& manifest,
+                                 int64_t least_free_bytes);
+
+}  // namespace splitft::cli
