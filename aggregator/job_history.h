@@ -9,8 +9,9 @@
 
 namespace splitft::aggregator {
 
-// What report.html shows of a job, in bounded memory whatever the job's length: a curve of at most Options::max_points points, each
-// the summary of the same number of consecutive steps (which doubles as the job grows), and totals per client.
+// What report.html shows of a job, in bounded memory whatever the job's length: a curve of at most Options::max_points
+// points, each the summary of the same number of consecutive steps (which doubles as the job grows), and totals per
+// client.
 class JobHistory {
  public:
   struct Options {
@@ -32,7 +33,7 @@ class JobHistory {
     double loss_max = 0;
     double seconds = 0;
     int64_t tokens = 0;
-    double learning_rate = 0;           // of the last step
+    double learning_rate = 0;          // of the last step
     std::vector<ClientPoint> clients;  // as in clients()
   };
   struct Evaluation {

@@ -25,8 +25,7 @@ Json ClientJson(const control::ClientState& client) {
   json["bytes_up"] = client.bytes_up();
   json["bytes_down"] = client.bytes_down();
   // A protobuf map has no order; a line must not change from run to run.
-  json["bytes_by_kind"] =
-      std::map<std::string, int64_t>(client.bytes_by_kind().begin(), client.bytes_by_kind().end());
+  json["bytes_by_kind"] = std::map<std::string, int64_t>(client.bytes_by_kind().begin(), client.bytes_by_kind().end());
   json["peak_memory_bytes"] = client.peak_memory_bytes();
   return json;
 }
