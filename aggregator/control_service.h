@@ -8,8 +8,8 @@
 
 namespace splitft::aggregator {
 
-// Serves splitft.control.Control: every watcher gets the job as it stands, then what changes; one that reads slowly misses
-// steps in between, never the last event. Thread-safe; outlives the server it is registered with.
+// Serves splitft.control.Control: every watcher gets the job as it stands, then what changes; one that reads slowly
+// misses steps in between, never the last event. Thread-safe; outlives the server it is registered with.
 class ControlService final : public control::Control::CallbackService {
  public:
   // Makes `event` what the job is now.

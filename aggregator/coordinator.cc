@@ -1,13 +1,14 @@
 #include "aggregator/coordinator.h"
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include <ATen/ops/empty.h>
-
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
+#include "libs/protocol/frame_check.h"
 #include "libs/train/tensor_frame.h"
 
 namespace splitft::aggregator {
@@ -204,8 +205,8 @@ absl::Status Coordinator::Pump() {
     absl::StatusOr<protocol::StreamEvent> event = parts_.server.Next(start + options_.stall_patience);
     if (absl::IsDeadlineExceeded(event.status())) {
       return absl::DeadlineExceededError(absl::StrCat("step ", machine_.step(), " waited ",
-                                                      Seconds(options_.stall_patience),
-                                                      " s for ", DescribeMissing(machine_.Waiting())));
+                                                      Seconds(options_.stall_patience), " s for ",
+                                                      DescribeMissing(machine_.Waiting())));
     }
     figures_.set_server_wait_seconds(figures_.server_wait_seconds() + Seconds(parts_.clock.Now() - start));
     SPLITFT_RETURN_IF_ERROR(event.status());
@@ -227,8 +228,7 @@ absl::Status Coordinator::Handle(protocol::StreamEvent event) {
     return absl::OkStatus();
   }
   member->stream.reset();
-  const std::string why =
-      closed->status.ok() ? "it closed its stream" : std::string(closed->status.message());
+  const std::string why = closed->status.ok() ? "it closed its stream" : std::string(closed->status.message());
   return absl::UnavailableError(
       absl::StrCat("client ", member->name, " was lost after ", parts_.state.steps_done(), " steps: ", why));
 }
@@ -265,11 +265,11 @@ absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
   if (acceptance.ok() && *acceptance != protocol::Acceptance::kAccepted) {
     return absl::OkStatus();
   }
-  absl::Status status = acceptance.ok() ? CheckFrame(member, frame) : acceptance.status();
+  const auto client = static_cast<size_t>(&member - parts_.roster.members().data());
+  const absl::Status status = acceptance.ok() ? Check(client, frame) : acceptance.status();
   if (!status.ok()) {
     return {status.code(), absl::StrCat("client ", member.name, ": ", std::string(status.message()))};
   }
-  const size_t client = static_cast<size_t>(&member - parts_.roster.members().data());
   member.bytes[frame.key.kind] += static_cast<int64_t>(frame.payload.bytes().size());
   if (frame.key.kind == FrameKind::kHiddenUp) {
     runs_[client][frame.key.microbatch] = frame.tensor.runs;
@@ -283,6 +283,42 @@ absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
     member.report = *report;
   }
   inbox_[client][{frame.key.kind, frame.key.microbatch}] = std::move(frame);
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Check(size_t client, const Frame& frame) const {
+  const Member& member = parts_.roster.members()[client];
+  const spec::Training& training = parts_.job.training;
+  const int64_t rows = frame.key.kind == FrameKind::kEvalHiddenUp || frame.key.kind == FrameKind::kEvalLabelsUp
+                           ? member.batch_size
+                           : (member.batch_size + training.microbatches - 1) / training.microbatches;
+  protocol::ExpectedFrame expected{
+      .sender = protocol::Side::kClient,
+      .job_uid = options_.job_uid,
+      .client = member.name,
+      .max_attempt = attempt_,
+      .first_step = machine_.step(),
+      .last_step = machine_.step(),
+      .labels_on_server = server_labels_,
+      .format = train::HiddenFormat(parts_.job),
+      .hidden_size = options_.hidden_size,
+      .max_tokens = rows * training.sequence_length,
+      .tokens = std::nullopt,
+      .adapter_elements = member.head_range.size + (server_labels_ ? 0 : member.tail_range.size),
+      .vocabulary_size = options_.vocabulary_size,
+      .max_payload_bytes = std::numeric_limits<int64_t>::max()};
+  const auto runs = runs_[client].find(frame.key.microbatch);
+  const bool same_rows = frame.key.kind == FrameKind::kGradientUp || frame.key.kind == FrameKind::kLabelsUp;
+  if (same_rows && runs != runs_[client].end()) {
+    expected.tokens = protocol::TokenCount(runs->second);
+  }
+  SPLITFT_RETURN_IF_ERROR(CheckFrame(frame, expected));
+  for (const protocol::SequenceRun& run : frame.tensor.runs) {
+    if (run.length > training.sequence_length) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a sequence of ", run.length, " tokens; sequenceLength is ", training.sequence_length));
+    }
+  }
   return absl::OkStatus();
 }
 

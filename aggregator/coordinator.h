@@ -23,13 +23,15 @@ namespace splitft::aggregator {
 
 struct CoordinatorOptions {
   std::string job_uid;
-  at::TensorOptions tensors;                             // device and dtype the trunk computes in
-  Duration start_patience = std::chrono::minutes(10);    // for all clients to say hello
-  Duration stall_patience = std::chrono::minutes(15);    // for the next frame while a step waits for one
+  at::TensorOptions tensors;  // device and dtype the trunk computes in
+  int64_t hidden_size = 0;
+  int64_t vocabulary_size = 0;
+  Duration start_patience = std::chrono::minutes(10);  // for all clients to say hello
+  Duration stall_patience = std::chrono::minutes(15);  // for the next frame while a step waits for one
 };
 
-// Runs a job's steps: asks protocol::StepMachine what may be computed, has ServerModel compute it, and moves frames between
-// the clients' streams and both. One thread.
+// Runs a job's steps: asks protocol::StepMachine what may be computed, has ServerModel compute it, and moves frames
+// between the clients' streams and both. One thread.
 class Coordinator {
  public:
   struct Parts {  // all outlive the coordinator
@@ -44,8 +46,8 @@ class Coordinator {
   };
   Coordinator(CoordinatorOptions options, Parts parts);
 
-  // Waits for the clients and trains to the end. Returns Completed or EarlyStopped, or the cause of failure: a client's own
-  // fault as it stated it, Unavailable where one was lost, or what went wrong here. Clients still wait for Dismiss.
+  // Waits for the clients and trains to the end. Returns Completed or EarlyStopped, or the cause of failure: a client's
+  // own fault as it stated it, Unavailable where one was lost, or what went wrong here. Clients still wait for Dismiss.
   absl::StatusOr<std::string> Run();
   // Tells every client that the job is over: with OK that it ended for `reason`, else why it failed.
   void Dismiss(const absl::Status& status, const std::string& reason);
@@ -67,7 +69,7 @@ class Coordinator {
   absl::Status Handle(protocol::StreamEvent event);
   absl::Status HandleStranger(protocol::StreamId stream, const protocol::Frame& frame);
   absl::Status HandleFrame(Member& member, protocol::Frame frame);
-  absl::Status CheckFrame(const Member& member, const protocol::Frame& frame) const;
+  absl::Status Check(size_t client, const protocol::Frame& frame) const;
 
   absl::Status Do(const protocol::Work& work);
   absl::Status DoForward(uint32_t microbatch);
@@ -88,7 +90,7 @@ class Coordinator {
   int64_t total_steps_ = 0;
   uint32_t attempt_ = 1;
 
-  std::vector<std::map<FrameSlot, protocol::Frame>> inbox_;               // per client: accepted, not yet computed with
+  std::vector<std::map<FrameSlot, protocol::Frame>> inbox_;  // per client: accepted, not yet computed with
   std::vector<std::map<uint32_t, std::vector<protocol::SequenceRun>>> runs_;  // per client and microbatch of the step
   std::vector<protocol::LossReport> eval_loss_;
   control::StepFigures figures_;

@@ -16,20 +16,12 @@ using protocol::Frame;
 using protocol::FrameKind;
 using protocol::WireFormat;
 
-int64_t Tokens(const std::vector<protocol::SequenceRun>& runs) {
-  int64_t tokens = 0;
-  for (const protocol::SequenceRun& run : runs) {
-    tokens += run.count * run.length;
-  }
-  return tokens;
-}
-
 // -log p summed over a batch is finite unless the model or its input is broken.
 absl::Status CheckLoss(const Member& member, uint64_t step) {
   if (!std::isfinite(member.loss.loss_sum)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("step ", step, ": client ", member.name, "'s loss is ", member.loss.loss_sum,
-                     "; a lower learningRate or a warm-up usually helps"));
+    return absl::FailedPreconditionError(absl::StrCat("step ", step, ": client ", member.name, "'s loss is ",
+                                                      member.loss.loss_sum,
+                                                      "; a lower learningRate or a warm-up usually helps"));
   }
   return absl::OkStatus();
 }
@@ -159,18 +151,19 @@ Frame Coordinator::Take(size_t client, FrameKind kind, uint32_t microbatch) {
 ClientRows Coordinator::TakeRows(size_t client, FrameKind hidden, FrameKind labels, uint32_t microbatch) {
   const Member& member = parts_.roster.members()[client];
   const Frame frame = Take(client, hidden, microbatch);
-  ClientRows rows{.cut_layer = member.cut_layer,
-                  .weight = member.weight,
-                  .hidden_ND = train::FromPayload(frame.payload, frame.tensor.format, frame.tensor.shape, options_.tensors),
-                  .labels_N = {},
-                  .part = {.runs = {}, .client = HashName(member.name), .step = machine_.step(), .first_token = 0}};
+  ClientRows rows{
+      .cut_layer = member.cut_layer,
+      .weight = member.weight,
+      .hidden_ND = train::FromPayload(frame.payload, frame.tensor.format, frame.tensor.shape, options_.tensors),
+      .labels_N = {},
+      .part = {.runs = {}, .client = HashName(member.name), .step = machine_.step(), .first_token = 0}};
   for (const protocol::SequenceRun& run : frame.tensor.runs) {
     rows.part.runs.push_back({.count = run.count, .length = run.length});
   }
   if (hidden == FrameKind::kHiddenUp) {
     // Microbatches are computed in ascending order, so the ones before are known.
     for (uint32_t m = 0; m < microbatch; ++m) {
-      rows.part.first_token += Tokens(runs_[client][m]);
+      rows.part.first_token += protocol::TokenCount(runs_[client][m]);
     }
   }
   if (server_labels_) {

@@ -65,7 +65,8 @@ class JobHistory {
     double last_loss = 0;   // mean of the last (at most) ten steps
   };
 
-  explicit JobHistory(Options options = {}) : options_(options) {}
+  JobHistory() = default;
+  explicit JobHistory(Options options) : options_(options) {}
 
   // Takes note of one step. Events without figures, or of a step already noted, change nothing.
   void Add(const control::JobEvent& event);

@@ -20,9 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // What `peft` and vLLM users expect beside an adapter, where the base model has it.
-constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                           "vocab.json",     "merges.txt",            "chat_template.jinja",
-                                           "added_tokens.json", "tokenizer.model"};
+constexpr const char* kTokenizerFiles[] = {
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
+    "merges.txt",     "chat_template.jinja",   "added_tokens.json",       "tokenizer.model"};
 
 absl::Status CopyTokenizer(const fs::path& from, const fs::path& to) {
   for (const char* name : kTokenizerFiles) {
@@ -40,10 +40,11 @@ absl::Status CopyTokenizer(const fs::path& from, const fs::path& to) {
 
 std::string ModelCard(const Output::Trained& trained, const JobHistory& history) {
   const JobHistory::Totals totals = history.totals();
-  std::string card = absl::StrCat("---\nbase_model: ", trained.job.model.source.value,
-                                  "\nlibrary_name: peft\npipeline_tag: text-generation\ntags:\n- lora\n- splitft\n---\n\n# ",
-                                  trained.job.name, "\n\nA LoRA adapter trained by splitft: ",
-                                  trained.job.clients.size(), " clients kept their text; only hidden states, their gradients and adapters crossed the wire.\n\n");
+  std::string card =
+      absl::StrCat("---\nbase_model: ", trained.job.model.source.value,
+                   "\nlibrary_name: peft\npipeline_tag: text-generation\ntags:\n- lora\n- splitft\n---\n\n# ",
+                   trained.job.name, "\n\nA LoRA adapter trained by splitft: ", trained.job.clients.size(),
+                   " clients kept their text; only hidden states, their gradients and adapters crossed the wire.\n\n");
   absl::StrAppend(&card, "| | |\n|---|---|\n| steps | ", totals.steps, " |\n| tokens | ", totals.tokens, " |\n");
   absl::StrAppendFormat(&card, "| loss, first ten steps | %.4f |\n| loss, last ten steps | %.4f |\n", totals.first_loss,
                         totals.last_loss);

@@ -16,10 +16,12 @@
 
 namespace splitft::aggregator {
 
-// The job's output folder (docs/output.md): metrics.jsonl while it runs; adapter, tokenizer files, model card and report when it ends.
+// The job's output folder (docs/output.md): metrics.jsonl while it runs; adapter, tokenizer files, model card and
+// report when it ends.
 class Output {
  public:
-  // Creates the folder and an empty metrics.jsonl. NotFound, PermissionDenied or ResourceExhausted (disk full), naming the path.
+  // Creates the folder and an empty metrics.jsonl. NotFound, PermissionDenied or ResourceExhausted (disk full), naming
+  // the path.
   static absl::StatusOr<Output> Open(const std::filesystem::path& directory, const Clock& clock);
 
   // Appends the step that `event` reports; an event without a step's figures changes nothing.

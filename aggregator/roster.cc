@@ -58,8 +58,7 @@ Roster::Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout,
 
 absl::StatusOr<Member*> Roster::Admit(protocol::StreamId stream, const std::string& name,
                                       const protocol::Hello& hello) {
-  const auto member =
-      std::find_if(members_.begin(), members_.end(), [&](const Member& m) { return m.name == name; });
+  const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) { return m.name == name; });
   if (member == members_.end()) {
     return absl::NotFoundError(absl::StrCat("this job has no client \"", name, "\""));
   }

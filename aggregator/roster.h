@@ -46,8 +46,9 @@ class Roster {
  public:
   Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout, JobIdentity identity);
 
-  // Binds the client that says hello on `stream`. The error says why it is refused: NotFound (no such client in the job),
-  // AlreadyExists (connected already), FailedPrecondition (another version, model or adapters; nothing to train on).
+  // Binds the client that says hello on `stream`. The error says why it is refused: NotFound (no such client in the
+  // job), AlreadyExists (connected already), FailedPrecondition (another version, model or adapters; nothing to train
+  // on).
   absl::StatusOr<Member*> Admit(protocol::StreamId stream, const std::string& name, const protocol::Hello& hello);
   // The member that speaks on `stream`, or nullptr.
   Member* Find(protocol::StreamId stream);

@@ -1,11 +1,11 @@
 #include "aggregator/server_model.h"
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
-
-#include <ATen/ops/cat.h>
-#include <ATen/ops/zeros.h>
 
 #include "libs/base/status_macros.h"
 
@@ -25,11 +25,33 @@ at::Tensor Concatenate(std::vector<at::Tensor> rows) { return rows.size() == 1 ?
 
 }  // namespace
 
+ServerShare ShareOf(const spec::FineTuneJob& job, int block_count) {
+  int lowest = block_count;
+  for (const spec::Client& client : job.clients) {
+    lowest = std::min(lowest, client.cut_layer);
+  }
+  const bool server_labels = job.split.labels == spec::LabelSide::kServer;
+  return {.first_block = lowest,
+          .last_block = server_labels ? block_count : block_count - job.split.tail_blocks,
+          .has_tail = server_labels,
+          .return_gradients = job.split.train_client};
+}
+
+absl::StatusOr<model::FlatRange> TrainableRange(const ServerShare& share, const model::AdapterLayout& layout) {
+  const model::FlatRange range = share.return_gradients ? layout.BlockRange(0, layout.block_count())
+                                                        : layout.BlockRange(share.first_block, share.last_block);
+  if (range.size == 0) {
+    return absl::InvalidArgumentError(
+        "nothing to train: spec.split.trainClient is false and no block between the cuts and the tail has an adapter");
+  }
+  return range;
+}
+
 absl::StatusOr<ServerModel> ServerModel::Load(const model::ModelDirectory& directory,
                                               const model::AdapterLayout& layout, const ServerShare& share,
                                               const train::StackOptions& options) {
-  SPLITFT_ASSIGN_OR_RETURN(train::BlockStack trunk, train::BlockStack::Load(directory, layout, share.first_block,
-                                                                            share.last_block, options));
+  SPLITFT_ASSIGN_OR_RETURN(train::BlockStack trunk,
+                           train::BlockStack::Load(directory, layout, share.first_block, share.last_block, options));
   ServerModel server(share, layout, options, std::move(trunk));
   if (share.has_tail) {
     SPLITFT_ASSIGN_OR_RETURN(server.loss_head_, model::LoadLossHead(directory, options.placement));

@@ -1,26 +1,33 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-
 #include "absl/status/statusor.h"
 #include "libs/model/adapter_layout.h"
 #include "libs/model/model.h"
-#include "libs/train/adapter_state.h"
+#include "libs/spec/job.h"
 #include "libs/train/block_stack.h"
 
 // Shapes: N tokens, D model.
 namespace splitft::aggregator {
 
 struct ServerShare {
-  int first_block = 0;       // the lowest cut of any client
-  int last_block = 0;        // one past the trunk: the tail's first block
-  bool has_tail = false;     // labels on the server
+  int first_block = 0;           // the lowest cut of any client
+  int last_block = 0;            // one past the trunk: the tail's first block
+  bool has_tail = false;         // labels on the server
   bool return_gradients = true;  // the clients' blocks train
 };
+
+// The share that a job's manifest gives the aggregator of a model with `block_count` blocks.
+ServerShare ShareOf(const spec::FineTuneJob& job, int block_count);
+
+// The adapters that some client trains; where the clients' blocks are frozen, those of the trunk only. InvalidArgument
+// where nothing is left to train.
+absl::StatusOr<model::FlatRange> TrainableRange(const ServerShare& share, const model::AdapterLayout& layout);
 
 // One client's rows of a microbatch as they arrived.
 struct ClientRows {
@@ -39,7 +46,8 @@ struct ClientResult {
 };
 
 // The aggregator's half of the model: the trunk, with labels on the server also the loss, and the sum of the adapters'
-// gradients of a step. Clients' rows enter the trunk at their cuts (train/block_stack.h). One thread; LibTorch may throw.
+// gradients of a step. Clients' rows enter the trunk at their cuts (train/block_stack.h). One thread; LibTorch may
+// throw.
 class ServerModel {
  public:
   // Loads only the tensors of the share. `layout` outlives the model.

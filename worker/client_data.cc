@@ -38,8 +38,8 @@ absl::StatusOr<const spec::Client*> FindClient(const spec::FineTuneJob& job, con
     }
     names.push_back(client.name);
   }
-  return absl::NotFoundError(absl::StrCat("--client: the job has no client \"", name, "\"; it has ",
-                                          absl::StrJoin(names, ", ")));
+  return absl::NotFoundError(
+      absl::StrCat("--client: the job has no client \"", name, "\"; it has ", absl::StrJoin(names, ", ")));
 }
 
 absl::StatusOr<train::BatchSampler> LoadBatches(const train::JobSetup& setup, const spec::Client& client,
@@ -47,13 +47,12 @@ absl::StatusOr<train::BatchSampler> LoadBatches(const train::JobSetup& setup, co
   const spec::Training& training = setup.job.training;
   SPLITFT_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer, text::Tokenizer::Load(setup.base->path()));
   const double held_out = training.evaluation.interval_steps > 0 ? training.evaluation.fraction : 0;
-  SPLITFT_ASSIGN_OR_RETURN(text::Dataset dataset,
-                           text::LoadDataset(client.data, tokenizer,
-                                             {.sequence_length = training.sequence_length,
-                                              .packing = training.packing,
-                                              .eval_fraction = held_out,
-                                              .seed = training.seed,
-                                              .client = client.name}));
+  SPLITFT_ASSIGN_OR_RETURN(text::Dataset dataset, text::LoadDataset(client.data, tokenizer,
+                                                                    {.sequence_length = training.sequence_length,
+                                                                     .packing = training.packing,
+                                                                     .eval_fraction = held_out,
+                                                                     .seed = training.seed,
+                                                                     .client = client.name}));
   SPLITFT_RETURN_IF_ERROR(CheckIds(dataset.train, setup.base->config().vocabulary_size));
   SPLITFT_RETURN_IF_ERROR(CheckIds(dataset.eval, setup.base->config().vocabulary_size));
   const text::DatasetStats& stats = dataset.stats;

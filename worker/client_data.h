@@ -14,8 +14,8 @@ namespace splitft::worker {
 // The job's client `name`. NotFound, with the names there are.
 absl::StatusOr<const spec::Client*> FindClient(const spec::FineTuneJob& job, const std::string& name);
 
-// Reads and tokenizes the client's own data, and logs counts, never content. Errors are LoadDataset's and Tokenizer::Load's;
-// InvalidArgument where the tokenizer knows ids that the model does not.
+// Reads and tokenizes the client's own data, and logs counts, never content. Errors are LoadDataset's and
+// Tokenizer::Load's; InvalidArgument where the tokenizer knows ids that the model does not.
 absl::StatusOr<train::BatchSampler> LoadBatches(const train::JobSetup& setup, const spec::Client& client,
                                                 const telemetry::Log& log);
 

@@ -1,8 +1,8 @@
 #include "worker/client_model.h"
 
-#include <utility>
-
 #include <ATen/ops/cat.h>
+
+#include <utility>
 
 #include "libs/base/status_macros.h"
 
@@ -17,8 +17,8 @@ absl::StatusOr<ClientModel> ClientModel::Load(const model::ModelDirectory& direc
   SPLITFT_ASSIGN_OR_RETURN(client.embedding_, model::LoadEmbedding(directory, options.placement));
   if (share.has_tail) {
     const int blocks = layout.block_count();
-    SPLITFT_ASSIGN_OR_RETURN(client.tail_, train::BlockStack::Load(directory, layout, blocks - share.tail_blocks,
-                                                                   blocks, options));
+    SPLITFT_ASSIGN_OR_RETURN(client.tail_,
+                             train::BlockStack::Load(directory, layout, blocks - share.tail_blocks, blocks, options));
     SPLITFT_ASSIGN_OR_RETURN(client.loss_head_, model::LoadLossHead(directory, options.placement));
   }
   return client;

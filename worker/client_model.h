@@ -1,10 +1,10 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <optional>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "absl/status/statusor.h"
 #include "libs/model/adapter_layout.h"
@@ -15,17 +15,18 @@
 // Shapes: N tokens, D model.
 namespace splitft::worker {
 
-// Which blocks a client runs: the head [0, cut_layer) and, with the labels on the client, the tail's last `tail_blocks`.
+// Which blocks a client runs: the head [0, cut_layer) and, with the labels on the client, the tail's last
+// `tail_blocks`.
 struct ClientShare {
   int cut_layer = 0;
   int tail_blocks = 0;
-  bool has_tail = true;       // labels on the client
+  bool has_tail = true;  // labels on the client
   bool train_client = true;
-  double weight = 1.0;        // of this client's token losses
+  double weight = 1.0;  // of this client's token losses
 };
 
-// The client's half of the model: embedding and head before the wire, tail and loss behind it. It keeps what the backward pass
-// of each microbatch in flight needs. One thread at a time; LibTorch may throw (see train/guard.h).
+// The client's half of the model: embedding and head before the wire, tail and loss behind it. It keeps what the
+// backward pass of each microbatch in flight needs. One thread at a time; LibTorch may throw (see train/guard.h).
 class ClientModel {
  public:
   // Loads only the tensors of the share. `layout` outlives the model.
@@ -49,7 +50,8 @@ class ClientModel {
   TailResult Tail(const at::Tensor& hidden_ND, const train::Microbatch& batch);
   // Gradient by the hidden state at the cut -> the head's adapters.
   void HeadBackward(int microbatch, const at::Tensor& grad_ND);
-  // Sum over the microbatches so far, fp32 [adapter_elements()] on the CPU; undefined where the client's blocks are frozen.
+  // Sum over the microbatches so far, fp32 [adapter_elements()] on the CPU; undefined where the client's blocks are
+  // frozen.
   at::Tensor Gradient() const;
 
   // The same without gradients, for held-out batches.

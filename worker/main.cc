@@ -1,9 +1,10 @@
-// splitft-worker: one client of a job. Reads its own text, runs the model's head and tail, and speaks to the aggregator.
+// splitft-worker: one client of a job. Reads its own text, runs the model's head and tail, and speaks to the
+// aggregator.
+
+#include <ATen/Parallel.h>
 
 #include <span>
 #include <string>
-
-#include <ATen/Parallel.h>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/flags.h"
@@ -20,6 +21,7 @@ namespace splitft::worker {
 namespace {
 
 constexpr char kProgram[] = "splitft-worker";
+constexpr Duration kConnectPatience = std::chrono::minutes(2);
 
 absl::Status Work(const Flags& flags, const telemetry::Log& log) {
   SPLITFT_ASSIGN_OR_RETURN(const int threads,
@@ -31,8 +33,10 @@ absl::Status Work(const Flags& flags, const telemetry::Log& log) {
   SPLITFT_ASSIGN_OR_RETURN(const spec::Client* client, FindClient(setup.job, flags.at("client")));
   SPLITFT_ASSIGN_OR_RETURN(const train::StackOptions stack, train::StackOptionsOf(setup.job, client->device));
 
-  SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<transport::GrpcStream> stream,
-                           transport::GrpcStream::Connect({.address = flags.at("aggregator")}));
+  transport::GrpcStreamOptions connection;
+  connection.target = flags.at("aggregator");
+  SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<protocol::FrameStream> stream,
+                           transport::ConnectGrpc(connection, SystemClock().Now() + kConnectPatience));
   const model::ModelConfig& config = setup.base->config();
   const bool server_labels = setup.job.split.labels == spec::LabelSide::kServer;
   // The stream is open before the data is read, so that what is wrong with the data reaches the aggregator too.

@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +15,7 @@ namespace splitft::worker {
 namespace {
 
 using protocol::Frame;
+using protocol::FrameKey;
 using protocol::FrameKind;
 using protocol::WireFormat;
 
@@ -56,8 +59,8 @@ absl::StatusOr<protocol::Welcome> Session::Join(const protocol::Hello& hello) {
   }
   const auto* welcome = std::get_if<protocol::Welcome>(&frame.body);
   if (frame.key.kind != FrameKind::kWelcome || welcome == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the aggregator answered Hello with ", std::string(FrameKindName(frame.key.kind)), "; expected Welcome"));
+    return absl::InvalidArgumentError(absl::StrCat("the aggregator answered Hello with ",
+                                                   std::string(FrameKindName(frame.key.kind)), "; expected Welcome"));
   }
   return *welcome;
 }
@@ -79,20 +82,25 @@ absl::Status Session::Train(const protocol::Welcome& welcome, ClientModel& model
     if (const auto* fault = std::get_if<protocol::Fault>(&frame->body)) {
       return FaultStatus(*fault);
     }
-    SPLITFT_RETURN_IF_ERROR(Handle(*frame, model));
+    if (frame->key.kind != FrameKind::kWelcome) {  // a second one says nothing new
+      SPLITFT_RETURN_IF_ERROR(Handle(*frame, model));
+    }
   }
 }
 
 void Session::GiveUp(const absl::Status& reason) {
-  Frame frame{.key = {.job_uid = options_.job_uid,
-                      .attempt = attempt_,
-                      .client = options_.client,
-                      .step = step_,
-                      .microbatch = 0,
-                      .kind = FrameKind::kFault},
-              .tensor = {},
-              .body = protocol::Fault{.code = static_cast<int32_t>(reason.code()), .message = std::string(reason.message())},
-              .payload = {}};
+  const Turn turn = turn_.value_or(Turn{});
+  Frame frame{
+      .key = {.job_uid = options_.job_uid,
+              .attempt = turn.attempt,
+              .client = options_.client,
+              .step = turn.step,
+              .microbatch = 0,
+              .kind = FrameKind::kFault},
+      .tensor = {},
+      .body = protocol::Fault{.code = static_cast<int32_t>(reason.code()),
+                              .message = std::string(reason.message()).substr(0, protocol::kMaxFaultMessageBytes)},
+      .payload = {}};
   // The stream may be what failed; there is nobody left to tell then.
   (void)stream_.Send(std::move(frame), clock_.Now() + kFaultPatience);
 }
@@ -102,13 +110,47 @@ absl::StatusOr<Frame> Session::ReceiveUntil(TimePoint deadline) {
   return stream_.Receive(deadline);
 }
 
+Session::Turn Session::TurnOf(const protocol::FrameKey& key) {
+  const bool evaluation = key.kind == FrameKind::kEvalBegin || key.kind == FrameKind::kEvalHiddenDown;
+  return {.attempt = key.attempt, .step = key.step, .evaluation = evaluation};
+}
+
+absl::StatusOr<bool> Session::IsOld(const Frame& frame) const {
+  const FrameKey& key = frame.key;
+  const Turn turn = TurnOf(key);
+  if (key.kind == FrameKind::kStepBegin || key.kind == FrameKind::kEvalBegin) {
+    return turn_ && turn <= *turn_;
+  }
+  if (turn_ && turn < *turn_) {
+    return true;
+  }
+  const auto early = [&] {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the aggregator sent ", DescribeFrame(key), " before what it answers"));
+  };
+  if (!turn_ || turn > *turn_) {
+    return early();
+  }
+  if (turn.evaluation) {
+    const auto sent = static_cast<uint32_t>(eval_next_);
+    return key.microbatch < sent ? absl::StatusOr<bool>(key.microbatch + 1 < sent) : early();
+  }
+  if (key.microbatch >= progress_.size()) {
+    return early();
+  }
+  const Progress expected =
+      key.kind == FrameKind::kGradientDown && !options_.server_labels ? Progress::kTailDone : Progress::kForwarded;
+  const Progress found = progress_[key.microbatch];
+  return found < expected ? early() : absl::StatusOr<bool>(found > expected);
+}
+
 absl::Status Session::Handle(const Frame& frame, ClientModel& model) {
   const FrameKind kind = frame.key.kind;
-  const bool begins = kind == FrameKind::kStepBegin || kind == FrameKind::kEvalBegin;
-  if (!begins && frame.key.attempt != attempt_) {
-    return absl::OkStatus();  // of a step that was started over
+  SPLITFT_ASSIGN_OR_RETURN(const bool old, IsOld(frame));
+  if (old) {
+    return absl::OkStatus();
   }
-  SPLITFT_RETURN_IF_ERROR(Check(frame));
+  SPLITFT_RETURN_IF_ERROR(Check(frame, model));
   switch (kind) {
     case FrameKind::kStepBegin:
       return Begin(frame, model);
@@ -126,14 +168,33 @@ absl::Status Session::Handle(const Frame& frame, ClientModel& model) {
   }
 }
 
+absl::Status Session::Check(const Frame& frame, const ClientModel& model) const {
+  const FrameKind kind = frame.key.kind;
+  protocol::ExpectedFrame expected{.sender = protocol::Side::kAggregator,
+                                   .job_uid = options_.job_uid,
+                                   .client = options_.client,
+                                   .labels_on_server = options_.server_labels,
+                                   .format = welcome_.format,
+                                   .hidden_size = options_.hidden_size,
+                                   .max_tokens = sampler_.max_tokens(),
+                                   .tokens = std::nullopt,
+                                   .adapter_elements = model.adapter_elements(),
+                                   .max_payload_bytes = std::numeric_limits<int64_t>::max()};
+  if (kind == FrameKind::kEvalHiddenDown) {
+    expected.tokens = eval_batch_.part.tokens();
+  } else if (kind == FrameKind::kHiddenDown || kind == FrameKind::kGradientDown) {
+    expected.tokens = batches_[frame.key.microbatch].part.tokens();
+  }
+  return CheckFrame(frame, expected);
+}
+
 absl::Status Session::Begin(const Frame& frame, ClientModel& model) {
-  attempt_ = frame.key.attempt;
-  step_ = frame.key.step;
+  turn_ = TurnOf(frame.key);
   model.Begin(train::FromPayload(frame.payload, WireFormat::kFp32, {model.adapter_elements()}, at::kFloat),
               options_.microbatches);
-  batches_ = sampler_.Train(step_, options_.microbatches);
+  batches_ = sampler_.Train(frame.key.step, options_.microbatches);
+  progress_.assign(batches_.size(), Progress::kWaiting);
   forwarded_ = 0;
-  finished_ = 0;
   report_ = {};
   for (const train::Microbatch& batch : batches_) {
     report_.tokens += batch.part.tokens();
@@ -150,11 +211,9 @@ absl::Status Session::ForwardNext(ClientModel& model) {
     hidden_ND = model.HeadForward(microbatch, batch);
   }
   SPLITFT_RETURN_IF_ERROR(SendHidden(FrameKind::kHiddenUp, static_cast<uint32_t>(microbatch), hidden_ND, batch));
-  if (options_.server_labels && !options_.train_client) {
-    ++finished_;  // nothing comes back
-    return MaybeEndStep(model);
-  }
-  return absl::OkStatus();
+  // With nothing to come back, this microbatch is done here.
+  const bool done = options_.server_labels && !options_.train_client;
+  return Advance(static_cast<size_t>(microbatch), done ? Progress::kFinished : Progress::kForwarded, model);
 }
 
 absl::Status Session::RunTail(const Frame& frame, ClientModel& model) {
@@ -163,18 +222,16 @@ absl::Status Session::RunTail(const Frame& frame, ClientModel& model) {
   ClientModel::TailResult result;
   {
     const PhaseTimer timer(clock_, &report_.tail_seconds);
-    result = model.Tail(train::FromPayload(frame.payload, welcome_.format, frame.tensor.shape, options_.tensors), batch);
+    result =
+        model.Tail(train::FromPayload(frame.payload, welcome_.format, frame.tensor.shape, options_.tensors), batch);
   }
-  SPLITFT_RETURN_IF_ERROR(Send(FrameKind::kGradientUp, microbatch,
-                               {.key = {},
-                                .tensor = frame.tensor,
-                                .body = protocol::LossReport{.loss_sum = result.loss_sum, .loss_tokens = result.loss_tokens},
-                                .payload = train::ToPayload(result.grad_hidden_ND, welcome_.format)}));
-  if (!options_.train_client) {
-    ++finished_;
-    return MaybeEndStep(model);
-  }
-  return absl::OkStatus();
+  SPLITFT_RETURN_IF_ERROR(
+      Send(FrameKind::kGradientUp, microbatch,
+           {.key = {},
+            .tensor = frame.tensor,
+            .body = protocol::LossReport{.loss_sum = result.loss_sum, .loss_tokens = result.loss_tokens},
+            .payload = train::ToPayload(result.grad_hidden_ND, welcome_.format)}));
+  return Advance(microbatch, options_.train_client ? Progress::kTailDone : Progress::kFinished, model);
 }
 
 absl::Status Session::RunHeadBackward(const Frame& frame, ClientModel& model) {
@@ -183,14 +240,17 @@ absl::Status Session::RunHeadBackward(const Frame& frame, ClientModel& model) {
     model.HeadBackward(static_cast<int>(frame.key.microbatch),
                        train::FromPayload(frame.payload, welcome_.format, frame.tensor.shape, options_.tensors));
   }
-  ++finished_;
-  return MaybeEndStep(model);
+  return Advance(frame.key.microbatch, Progress::kFinished, model);
 }
 
-absl::Status Session::MaybeEndStep(ClientModel& model) {
-  if (finished_ < options_.microbatches) {
-    return absl::OkStatus();
-  }
+absl::Status Session::Advance(size_t microbatch, Progress progress, ClientModel& model) {
+  progress_[microbatch] = progress;
+  const bool finished =
+      std::all_of(progress_.begin(), progress_.end(), [](Progress p) { return p == Progress::kFinished; });
+  return finished ? EndStep(model) : absl::OkStatus();
+}
+
+absl::Status Session::EndStep(ClientModel& model) {
   Frame end;
   if (const at::Tensor gradient = model.Gradient(); gradient.defined()) {
     end.tensor = {.format = WireFormat::kFp32, .shape = {gradient.size(0)}, .runs = {}};
@@ -198,14 +258,11 @@ absl::Status Session::MaybeEndStep(ClientModel& model) {
   }
   report_.peak_memory_bytes = PeakMemoryBytes();
   end.body = report_;
-  batches_.clear();
-  forwarded_ = 0;
   return Send(FrameKind::kStepEnd, 0, std::move(end));
 }
 
 absl::Status Session::Evaluate(const Frame& frame, ClientModel& model) {
-  attempt_ = frame.key.attempt;
-  step_ = frame.key.step;
+  turn_ = TurnOf(frame.key);
   model.Begin(train::FromPayload(frame.payload, WireFormat::kFp32, {model.adapter_elements()}, at::kFloat),
               /*microbatches=*/0);
   eval_next_ = 0;
@@ -256,10 +313,11 @@ absl::Status Session::SendHidden(FrameKind kind, uint32_t microbatch, const at::
 }
 
 absl::Status Session::Send(FrameKind kind, uint32_t microbatch, Frame frame) {
+  const Turn turn = turn_.value_or(Turn{});
   frame.key = {.job_uid = options_.job_uid,
-               .attempt = attempt_,
+               .attempt = turn.attempt,
                .client = options_.client,
-               .step = step_,
+               .step = turn.step,
                .microbatch = microbatch,
                .kind = kind};
   return stream_.Send(std::move(frame), clock_.Now() + kSendPatience);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,16 +23,17 @@ struct SessionOptions {
   bool train_client = true;
   int microbatches = 1;
   int64_t hidden_size = 0;
-  at::TensorOptions tensors;                      // device and dtype the model computes in
-  Duration patience = std::chrono::minutes(15);   // for the aggregator's next frame
+  at::TensorOptions tensors;                     // device and dtype the model computes in
+  Duration patience = std::chrono::minutes(15);  // for the aggregator's next frame
 };
 
-// A client's side of the conversation (docs/wire.md): announces itself, then answers each step the aggregator begins. It
-// keeps nothing between steps, so a step may be begun again, under a higher attempt, at any time. One thread.
+// A client's side of the conversation (docs/wire.md): announces itself, then answers each step the aggregator begins.
+// It keeps nothing between steps, so a step may be begun again, under a higher attempt, at any time. One thread.
 class Session {
  public:
   // All outlive the session.
-  Session(const SessionOptions& options, const Clock& clock, protocol::FrameStream& stream, train::BatchSampler& sampler);
+  Session(const SessionOptions& options, const Clock& clock, protocol::FrameStream& stream,
+          train::BatchSampler& sampler);
 
   // Says hello and waits for the aggregator's assignment.
   absl::StatusOr<protocol::Welcome> Join(const protocol::Hello& hello);
@@ -41,20 +44,35 @@ class Session {
   void GiveUp(const absl::Status& reason);
 
  private:
+  // What a frame's turn is: an optimizer step, or the evaluation after it. Turns only go forward.
+  struct Turn {
+    uint32_t attempt = 0;
+    uint64_t step = 0;
+    bool evaluation = false;
+    auto operator<=>(const Turn&) const = default;
+  };
+  static Turn TurnOf(const protocol::FrameKey& key);
+  // Where a microbatch stands here.
+  enum class Progress { kWaiting, kForwarded, kTailDone, kFinished };
+
   absl::StatusOr<protocol::Frame> ReceiveUntil(TimePoint deadline);
+  // Whether the frame came before, or belongs to a turn that is over: it is dropped then.
+  absl::StatusOr<bool> IsOld(const protocol::Frame& frame) const;
   absl::Status Handle(const protocol::Frame& frame, ClientModel& model);
   absl::Status Begin(const protocol::Frame& frame, ClientModel& model);
   absl::Status ForwardNext(ClientModel& model);
   absl::Status RunTail(const protocol::Frame& frame, ClientModel& model);
   absl::Status RunHeadBackward(const protocol::Frame& frame, ClientModel& model);
-  absl::Status MaybeEndStep(ClientModel& model);
+  // Notes where a microbatch stands; ends the step with the last one.
+  absl::Status Advance(size_t microbatch, Progress progress, ClientModel& model);
+  absl::Status EndStep(ClientModel& model);
   absl::Status Evaluate(const protocol::Frame& frame, ClientModel& model);
   absl::Status EvaluateTail(const protocol::Frame& frame, ClientModel& model);
   absl::Status SendEvaluation(ClientModel& model);
   absl::Status SendHidden(protocol::FrameKind kind, uint32_t microbatch, const at::Tensor& hidden_ND,
                           const train::Microbatch& batch);
   absl::Status Send(protocol::FrameKind kind, uint32_t microbatch, protocol::Frame frame);
-  absl::Status Check(const protocol::Frame& frame) const;
+  absl::Status Check(const protocol::Frame& frame, const ClientModel& model) const;
 
   const SessionOptions options_;
   const Clock& clock_;
@@ -63,11 +81,10 @@ class Session {
   protocol::Welcome welcome_;
 
   // The step under way.
-  uint32_t attempt_ = 0;
-  uint64_t step_ = 0;
+  std::optional<Turn> turn_;
   std::vector<train::Microbatch> batches_;
-  int forwarded_ = 0;  // microbatches sent
-  int finished_ = 0;   // microbatches whose part here is done
+  std::vector<Progress> progress_;  // per microbatch
+  int forwarded_ = 0;               // microbatches sent
   protocol::StepReport report_;
 
   // The evaluation under way.

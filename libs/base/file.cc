@@ -63,7 +63,8 @@ void UniqueFd::Reset() {
 }
 
 absl::Status ErrnoStatus(int error, std::string_view action, const std::filesystem::path& path) {
-  const std::string message = absl::StrCat("cannot ", std::string(action), " \"", path.string(), "\": ", std::strerror(error));
+  const std::string message =
+      absl::StrCat("cannot ", std::string(action), " \"", path.string(), "\": ", std::strerror(error));
   switch (error) {
     case ENOENT:
     case ENOTDIR:

@@ -31,7 +31,8 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-// An error about `path` with the reason errno gives: NotFound, PermissionDenied, ResourceExhausted (disk full) or Internal.
+// An error about `path` with the reason errno gives: NotFound, PermissionDenied, ResourceExhausted (disk full) or
+// Internal.
 absl::Status ErrnoStatus(int error, std::string_view action, const std::filesystem::path& path);
 
 // The whole file. Files over `limit_bytes` are refused with OutOfRange before they are read.

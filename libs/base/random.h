@@ -8,7 +8,8 @@
 namespace splitft {
 
 // Counter-based randomness (Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-// SC 2011). A draw is a pure function of its key and its index, so a job resumed, moved or cut elsewhere draws the same.
+// SC 2011). A draw is a pure function of its key and its index, so a job resumed, moved or cut elsewhere draws the
+// same.
 
 // One Philox4x32-10 block: four 32-bit words from a 128-bit counter and a 64-bit key.
 std::array<uint32_t, 4> Philox(const std::array<uint32_t, 4>& counter, const std::array<uint32_t, 2>& key);

@@ -6,11 +6,11 @@
 #include "absl/status/statusor.h"
 
 // Returns from the enclosing function when `expression` (an absl::Status) is not OK.
-#define SPLITFT_RETURN_IF_ERROR(expression)                                          \
-  do {                                                                               \
-    if (absl::Status splitft_status = (expression); !splitft_status.ok()) {          \
-      return splitft_status;                                                         \
-    }                                                                                \
+#define SPLITFT_RETURN_IF_ERROR(expression)                                 \
+  do {                                                                      \
+    if (absl::Status splitft_status = (expression); !splitft_status.ok()) { \
+      return splitft_status;                                                \
+    }                                                                       \
   } while (false)
 
 #define SPLITFT_CONCAT_INNER(a, b) a##b

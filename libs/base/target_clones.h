@@ -1,7 +1,7 @@
 #pragma once
 
-// Before a function: compiled once per instruction set, chosen when the program starts. Sanitizers' runtimes start after
-// that choice is made, so their builds have only the default.
+// Before a function: compiled once per instruction set, chosen when the program starts. Sanitizers' runtimes start
+// after that choice is made, so their builds have only the default.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SPLITFT_SANITIZED

@@ -81,4 +81,12 @@ int64_t WireFormatBytes(WireFormat format) {
   return 0;
 }
 
+int64_t TokenCount(const std::vector<SequenceRun>& runs) {
+  int64_t tokens = 0;
+  for (const SequenceRun& run : runs) {
+    tokens += run.count * run.length;
+  }
+  return tokens;
+}
+
 }  // namespace splitft::protocol

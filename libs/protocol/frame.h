@@ -67,6 +67,9 @@ struct SequenceRun {
   bool operator==(const SequenceRun&) const = default;
 };
 
+// Rows of a hidden state that `runs` describe; they have been checked (frame_check.h), so the sum does not overflow.
+int64_t TokenCount(const std::vector<SequenceRun>& runs);
+
 struct TensorHeader {
   WireFormat format = WireFormat::kNone;
   std::vector<int64_t> shape;

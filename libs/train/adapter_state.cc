@@ -1,14 +1,14 @@
 #include "libs/train/adapter_state.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 
@@ -20,13 +20,14 @@ constexpr double kClipEpsilon = 1e-6;
 
 }  // namespace
 
-AdapterState::AdapterState(std::span<const float> initial, const spec::Optimizer& optimizer, at::Device device)
-    : optimizer_(optimizer) {
+AdapterState::AdapterState(std::span<const float> initial, model::FlatRange trainable, const spec::Optimizer& optimizer,
+                           at::Device device)
+    : optimizer_(optimizer), trainable_(trainable) {
   at::Tensor host = at::empty({static_cast<int64_t>(initial.size())}, at::kFloat);
   std::memcpy(host.mutable_data_ptr(), initial.data(), initial.size_bytes());
   parameters_ = host.to(device);
-  first_moment_ = at::zeros_like(parameters_);
-  second_moment_ = at::zeros_like(parameters_);
+  first_moment_ = at::zeros({trainable.size}, parameters_.options());
+  second_moment_ = at::zeros({trainable.size}, parameters_.options());
 }
 
 absl::StatusOr<AdapterState::Update> AdapterState::Step(at::Tensor* gradient_sum, double denominator,
@@ -35,8 +36,9 @@ absl::StatusOr<AdapterState::Update> AdapterState::Step(at::Tensor* gradient_sum
     return absl::FailedPreconditionError(absl::StrCat("step ", steps_done_, ": no token has a loss (weight ",
                                                       denominator, "): every label of every client is masked"));
   }
+  at::Tensor gradient = gradient_sum->narrow(0, trainable_.begin, trainable_.size);
   Update update;
-  update.gradient_norm = at::linalg_vector_norm(*gradient_sum).item<double>() / denominator;
+  update.gradient_norm = at::linalg_vector_norm(gradient).item<double>() / denominator;
   if (!std::isfinite(update.gradient_norm)) {
     return absl::FailedPreconditionError(
         absl::StrCat("step ", steps_done_, ": the gradient's norm is ", update.gradient_norm,
@@ -46,11 +48,12 @@ absl::StatusOr<AdapterState::Update> AdapterState::Step(at::Tensor* gradient_sum
   if (max_norm > 0) {
     scale *= std::min(1.0, max_norm / (update.gradient_norm + kClipEpsilon));
   }
-  gradient_sum->mul_(scale);
+  gradient.mul_(scale);
   ++steps_done_;
   const at::Tensor step = at::full({}, static_cast<double>(steps_done_), parameters_.options());
-  at::_fused_adamw_(parameters_, *gradient_sum, first_moment_, second_moment_, /*max_exp_avg_sqs=*/{}, step,
-                    learning_rate, optimizer_.beta1, optimizer_.beta2, optimizer_.weight_decay, optimizer_.epsilon,
+  at::_fused_adamw_(parameters_.narrow(0, trainable_.begin, trainable_.size), gradient, first_moment_, second_moment_,
+                    /*max_exp_avg_sqs=*/{}, step, learning_rate, optimizer_.beta1, optimizer_.beta2,
+                    optimizer_.weight_decay, optimizer_.epsilon,
                     /*amsgrad=*/false, /*maximize=*/false);
   return update;
 }

@@ -1,28 +1,31 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-
 #include "absl/status/statusor.h"
+#include "libs/model/adapter_layout.h"
 #include "libs/spec/job.h"
 
 namespace splitft::train {
 
-// All trainable state of a job: the adapters' flat fp32 vector (libs/model/adapter_layout.h), AdamW's moments and the number
-// of steps done. Only the aggregator has one.
+// All trainable state of a job: the adapters' flat fp32 vector (libs/model/adapter_layout.h), AdamW's moments and the
+// number of steps done. Only the aggregator has one.
 class AdapterState {
  public:
-  AdapterState(std::span<const float> initial, const spec::Optimizer& optimizer, at::Device device);
+  // Only `trainable` is ever changed: outside it lie blocks that no client trains (trainClient: false).
+  AdapterState(std::span<const float> initial, model::FlatRange trainable, const spec::Optimizer& optimizer,
+               at::Device device);
 
   struct Update {
     double gradient_norm = 0;  // of the mean gradient, before clipping
   };
-  // One AdamW step on gradient_sum / denominator, clipped to the global norm `max_norm` (0: not clipped) as
-  // torch.nn.utils.clip_grad_norm_ does. `gradient_sum` is overwritten.
-  // FailedPrecondition, with the state untouched, where the gradient is not finite or `denominator` is not positive.
+  // One AdamW step on gradient_sum / denominator (of the whole flat vector), clipped to the global norm `max_norm` (0:
+  // not clipped) as torch.nn.utils.clip_grad_norm_ does. `gradient_sum` is overwritten. FailedPrecondition, with the
+  // state untouched, where the gradient is not finite or `denominator` is not positive.
   absl::StatusOr<Update> Step(at::Tensor* gradient_sum, double denominator, double learning_rate, double max_norm);
 
   // fp32, on the device; Step overwrites it in place.
@@ -34,7 +37,8 @@ class AdapterState {
  private:
   spec::Optimizer optimizer_;
   at::Tensor parameters_;
-  at::Tensor first_moment_;
+  model::FlatRange trainable_;
+  at::Tensor first_moment_;  // of the trainable range, as the next
   at::Tensor second_moment_;
   int64_t steps_done_ = 0;
 };

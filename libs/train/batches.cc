@@ -1,9 +1,9 @@
 #include "libs/train/batches.h"
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <span>
-
-#include <ATen/ops/empty.h>
 
 #include "libs/base/random.h"
 #include "libs/model/model.h"

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "libs/model/batch_layout.h"
 #include "libs/text/dataset.h"
@@ -18,8 +18,8 @@ struct Microbatch {
   at::Tensor labels_N;  // int64: the token each row predicts, or model::kIgnoredLabel
 };
 
-// A client's batches as a function of (seed, client, step): rows are visited in a fresh permutation every epoch, and a batch
-// that reaches the end of one epoch goes on with the next, so every row is seen equally often.
+// A client's batches as a function of (seed, client, step): rows are visited in a fresh permutation every epoch, and a
+// batch that reaches the end of one epoch goes on with the next, so every row is seen equally often.
 class BatchSampler {
  public:
   // `dataset.train` is not empty. `client` names the random stream.
@@ -44,7 +44,7 @@ class BatchSampler {
   uint64_t seed_;
   uint64_t client_;
   int64_t max_tokens_ = 0;
-  uint64_t epoch_ = 0;            // whose permutation `order_` is
+  uint64_t epoch_ = 0;  // whose permutation `order_` is
   std::vector<int64_t> order_;
 };
 

@@ -1,10 +1,10 @@
 #include "libs/train/block_stack.h"
 
-#include <algorithm>
-#include <utility>
-
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <utility>
 
 #include "libs/base/status_macros.h"
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "absl/status/statusor.h"
 #include "libs/model/adapter_layout.h"
@@ -27,9 +27,9 @@ struct StackTape {
     model::BatchLayout layout;
     std::unique_ptr<model::BlockTape> tape;
   };
-  std::vector<Layer> layers;         // of the blocks from `first_block` on
+  std::vector<Layer> layers;  // of the blocks from `first_block` on
   int first_block = 0;
-  std::vector<int> entry_blocks;     // per entry
+  std::vector<int> entry_blocks;      // per entry
   std::vector<int64_t> entry_tokens;  // per entry
 };
 
@@ -39,8 +39,8 @@ struct StackOptions {
   model::Placement placement;
 };
 
-// Consecutive blocks [first, last) with frozen weights and the adapters of the moment: a client's head, its tail's blocks, or
-// the aggregator's trunk. One thread at a time.
+// Consecutive blocks [first, last) with frozen weights and the adapters of the moment: a client's head, its tail's
+// blocks, or the aggregator's trunk. One thread at a time.
 class BlockStack {
  public:
   static absl::StatusOr<BlockStack> Load(const model::ModelDirectory& directory, const model::AdapterLayout& layout,
@@ -54,13 +54,13 @@ class BlockStack {
   // Takes these blocks' adapters (fp32 [range().size]) and clears the gradient.
   void SetAdapters(const at::Tensor& flat);
 
-  // Staggered entry: walks the blocks once; at block b the rows of the entries whose block is b join those under way, so the
-  // frozen weights see one product for all of them. `entries` ascend by block. Returns the rows [sum N, D] in entry order.
-  // `tape` null: no backward will come. Dropout applies only with a tape.
+  // Staggered entry: walks the blocks once; at block b the rows of the entries whose block is b join those under way,
+  // so the frozen weights see one product for all of them. `entries` ascend by block. Returns the rows [sum N, D] in
+  // entry order. `tape` null: no backward will come. Dropout applies only with a tape.
   at::Tensor Forward(std::vector<StackEntry> entries, StackTape* tape) const;
 
-  // grad_ND: gradient by Forward's result. Adds to the adapters' gradient and returns the gradient by each entry's rows, in entry
-  // order; undefined tensors unless `need_input_gradient`.
+  // grad_ND: gradient by Forward's result. Adds to the adapters' gradient and returns the gradient by each entry's
+  // rows, in entry order; undefined tensors unless `need_input_gradient`.
   std::vector<at::Tensor> Backward(at::Tensor grad_ND, StackTape tape, bool need_input_gradient);
 
   // Sum over the Backward calls since SetAdapters: fp32 [range().size].

@@ -1,11 +1,11 @@
 #include "libs/train/guard.h"
 
+#include <ATen/core/grad_mode.h>
+#include <c10/util/Exception.h>
+
 #include <exception>
 #include <new>
 #include <string>
-
-#include <ATen/core/grad_mode.h>
-#include <c10/util/Exception.h>
 
 namespace splitft::train {
 namespace {
@@ -23,7 +23,8 @@ absl::Status RunGuarded(const std::function<absl::Status()>& body) {
   } catch (const c10::Error& error) {
     const std::string what = FirstLine(error.what_without_backtrace());
     // The CPU allocator throws a plain Error.
-    if (what.find("not enough memory") != std::string::npos || what.find("can't allocate memory") != std::string::npos) {
+    if (what.find("not enough memory") != std::string::npos ||
+        what.find("can't allocate memory") != std::string::npos) {
       return absl::ResourceExhaustedError(what);
     }
     return absl::InternalError(what);

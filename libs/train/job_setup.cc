@@ -29,7 +29,8 @@ absl::Status CheckSequenceLength(const spec::FineTuneJob& job, const model::Mode
 absl::StatusOr<JobSetup> OpenJob(const std::filesystem::path& manifest) {
   JobSetup setup;
   SPLITFT_ASSIGN_OR_RETURN(const std::string yaml, ReadFile(manifest, kManifestLimitBytes));
-  SPLITFT_ASSIGN_OR_RETURN(setup.job, spec::ParseJob(yaml, {.base_directory = manifest.parent_path(), .overrides = {}}));
+  SPLITFT_ASSIGN_OR_RETURN(setup.job,
+                           spec::ParseJob(yaml, {.base_directory = manifest.parent_path(), .overrides = {}}));
   setup.job_uid = absl::StrFormat("%s-%016x", setup.job.name, HashName(yaml));
   const spec::Source& source = setup.job.model.source;
   if (source.kind != spec::SourceKind::kPath && source.kind != spec::SourceKind::kHostPath) {

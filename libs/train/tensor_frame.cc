@@ -1,8 +1,8 @@
 #include "libs/train/tensor_frame.h"
 
-#include <memory>
-
 #include <ATen/ops/from_blob.h>
+
+#include <memory>
 
 namespace splitft::train {
 namespace {

@@ -15,7 +15,8 @@ absl::StatusOr<Flags> Parse(const std::vector<const char*>& arguments) {
 
 TEST(ParseFlags, TakesBothForms) {
   const char* both[] = {"--job", "a b.yaml", "--threads=2"};
-  EXPECT_THAT(ParseFlags(both, {"job"}, {"threads"}).value(), ElementsAre(Pair("job", "a b.yaml"), Pair("threads", "2")));
+  EXPECT_THAT(ParseFlags(both, {"job"}, {"threads"}).value(),
+              ElementsAre(Pair("job", "a b.yaml"), Pair("threads", "2")));
 }
 
 TEST(ParseFlags, RefusesWhatItDoesNotKnow) {

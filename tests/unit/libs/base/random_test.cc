@@ -28,9 +28,10 @@ TEST(HashName, IsFnv1a) {
 TEST(RandomStream, EveryFieldOfTheKeyNamesAnotherStream) {
   const RandomKey base{.seed = 1, .purpose = RandomPurpose::kDropout, .client = 2, .step = 3, .block = 4};
   std::set<uint32_t> first;
-  for (const RandomKey& key : {base, RandomKey{2, RandomPurpose::kDropout, 2, 3, 4}, RandomKey{1, RandomPurpose::kShuffle, 2, 3, 4},
-                               RandomKey{1, RandomPurpose::kDropout, 3, 3, 4}, RandomKey{1, RandomPurpose::kDropout, 2, 4, 4},
-                               RandomKey{1, RandomPurpose::kDropout, 2, 3, 5}}) {
+  for (const RandomKey& key :
+       {base, RandomKey{2, RandomPurpose::kDropout, 2, 3, 4}, RandomKey{1, RandomPurpose::kShuffle, 2, 3, 4},
+        RandomKey{1, RandomPurpose::kDropout, 3, 3, 4}, RandomKey{1, RandomPurpose::kDropout, 2, 4, 4},
+        RandomKey{1, RandomPurpose::kDropout, 2, 3, 5}}) {
     first.insert(RandomStream(key).Bits(0));
   }
   EXPECT_EQ(first.size(), 6U);

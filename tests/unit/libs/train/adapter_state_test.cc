@@ -1,10 +1,10 @@
 #include "libs/train/adapter_state.h"
 
+#include <ATen/ops/empty.h>
+
 #include <cmath>
 #include <limits>
 #include <vector>
-
-#include <ATen/ops/empty.h>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -38,7 +38,7 @@ struct ReferenceAdamW {
 TEST(AdapterState, StepsAsAdamWOnTheClippedMeanGradient) {
   const spec::Optimizer optimizer{.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1};
   const std::vector<float> initial = {0.5F, -1.0F, 2.0F};
-  AdapterState state(initial, optimizer, at::kCPU);
+  AdapterState state(initial, {.begin = 0, .size = 3}, optimizer, at::kCPU);
   ReferenceAdamW reference{.p = {0.5, -1.0, 2.0}, .m = {0, 0, 0}, .v = {0, 0, 0}};
   const double tokens = 4;
   for (int step = 0; step < 5; ++step) {
@@ -62,8 +62,8 @@ TEST(AdapterState, StepsAsAdamWOnTheClippedMeanGradient) {
 }
 
 TEST(AdapterState, ASmallGradientIsNotClipped) {
-  AdapterState clipped(std::vector<float>{1.0F}, {}, at::kCPU);
-  AdapterState free(std::vector<float>{1.0F}, {}, at::kCPU);
+  AdapterState clipped(std::vector<float>{1.0F}, {.begin = 0, .size = 1}, {}, at::kCPU);
+  AdapterState free(std::vector<float>{1.0F}, {.begin = 0, .size = 1}, {}, at::kCPU);
   at::Tensor a = TensorOf({0.5F});
   at::Tensor b = TensorOf({0.5F});
   ASSERT_TRUE(clipped.Step(&a, 1, 0.1, 1.0).ok());
@@ -72,7 +72,7 @@ TEST(AdapterState, ASmallGradientIsNotClipped) {
 }
 
 TEST(AdapterState, RefusesWhatIsNotFiniteAndStaysAsItWas) {
-  AdapterState state(std::vector<float>{1.0F, 2.0F}, {}, at::kCPU);
+  AdapterState state(std::vector<float>{1.0F, 2.0F}, {.begin = 0, .size = 2}, {}, at::kCPU);
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     at::Tensor gradient = TensorOf({1.0F, bad});
     EXPECT_EQ(state.Step(&gradient, 1, 0.1, 1).status().code(), absl::StatusCode::kFailedPrecondition);
@@ -81,8 +81,20 @@ TEST(AdapterState, RefusesWhatIsNotFiniteAndStaysAsItWas) {
   EXPECT_EQ(state.steps_done(), 0);
 }
 
+TEST(AdapterState, WhatIsNotTrainableIsNotEvenDecayed) {
+  AdapterState state(std::vector<float>{1.0F, 1.0F, 1.0F}, {.begin = 1, .size = 1}, {.weight_decay = 0.5}, at::kCPU);
+  at::Tensor gradient = TensorOf({7.0F, 3.0F, 7.0F});
+  const absl::StatusOr<AdapterState::Update> update = state.Step(&gradient, 1, 0.1, 1);
+  ASSERT_TRUE(update.ok()) << update.status();
+  EXPECT_NEAR(update->gradient_norm, 3.0, 1e-6);
+  const std::vector<float> found = state.Snapshot();
+  EXPECT_EQ(found[0], 1.0F);
+  EXPECT_LT(found[1], 0.96F);
+  EXPECT_EQ(found[2], 1.0F);
+}
+
 TEST(AdapterState, NoTokenWithALossIsAnErrorNotAZero) {
-  AdapterState state(std::vector<float>{1.0F}, {}, at::kCPU);
+  AdapterState state(std::vector<float>{1.0F}, {.begin = 0, .size = 1}, {}, at::kCPU);
   at::Tensor gradient = TensorOf({0.0F});
   const absl::Status status = state.Step(&gradient, 0, 0.1, 1).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);

@@ -1,9 +1,9 @@
 #include "libs/train/tensor_frame.h"
 
-#include <cstring>
-
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
+
+#include <cstring>
 
 #include "gtest/gtest.h"
 
@@ -21,9 +21,7 @@ TEST(ToPayload, SharesAContiguousTensorOfTheSameType) {
 
 TEST(ToPayload, KeepsItsMemoryAlive) {
   protocol::Payload payload;
-  {
-    payload = ToPayload(at::arange(1000, at::kFloat), WireFormat::kFp32);
-  }
+  { payload = ToPayload(at::arange(1000, at::kFloat), WireFormat::kFp32); }
   float last = 0;
   std::memcpy(&last, payload.bytes().data() + 999 * 4, 4);
   EXPECT_EQ(last, 999.0F);

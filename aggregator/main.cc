@@ -1,0 +1,155 @@
+// splitft-aggregator: the server's half of a job. Owns all trainable state, runs the trunk, writes the adapter.
+
+#include <ATen/Parallel.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <span>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "aggregator/control_service.h"
+#include "aggregator/coordinator.h"
+#include "aggregator/output.h"
+#include "aggregator/server_model.h"
+#include "libs/base/file.h"
+#include "libs/base/flags.h"
+#include "libs/base/status_macros.h"
+#include "libs/model/peft_adapter.h"
+#include "libs/telemetry/exit.h"
+#include "libs/telemetry/log.h"
+#include "libs/train/guard.h"
+#include "libs/train/job_setup.h"
+#include "libs/train/tensor_frame.h"
+#include "libs/transport/grpc_server.h"
+
+namespace splitft::aggregator {
+namespace {
+
+constexpr char kProgram[] = "splitft-aggregator";
+constexpr Duration kFarewell = std::chrono::seconds(10);
+
+// Tells whoever started this program where it listens.
+absl::Status Announce(int fd, const std::string& address) {
+  if (fd < 0) {
+    return absl::OkStatus();
+  }
+  const UniqueFd owned(fd);
+  const std::string line = absl::StrCat(address, "\n");
+  if (::write(fd, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    return ErrnoStatus(errno, "write to --ready-fd", std::to_string(fd));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<float>> InitialAdapters(const train::JobSetup& setup) {
+  if (!setup.job.lora.initial_adapter) {
+    return setup.layout->Initialize(setup.job.training.seed);
+  }
+  return model::ReadPeftAdapter(*setup.job.lora.initial_adapter, setup.base->config(), *setup.layout);
+}
+
+// One job from the first client's hello to the adapter on disk. Parts in the order they depend on each other.
+class Aggregation {
+ public:
+  Aggregation(const Flags& flags, const telemetry::Log& log) : flags_(flags), log_(log) {}
+
+  absl::Status Run() {
+    SPLITFT_ASSIGN_OR_RETURN(const int fd,
+                             IntegerOf(flags_, {.name = "ready-fd", .low = 3, .high = 1 << 20, .fallback = -1}));
+    SPLITFT_ASSIGN_OR_RETURN(const train::JobSetup setup, train::OpenJob(flags_.at("job")));
+    SPLITFT_ASSIGN_OR_RETURN(Output output, Output::Open(flags_.at("output"), SystemClock()));
+    transport::GrpcServerOptions server_options;
+    server_options.address = flags_.at("listen");
+    server_options.services = {&control_};
+    SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<transport::GrpcServer> server,
+                             transport::GrpcServer::Start(server_options));
+    SPLITFT_RETURN_IF_ERROR(Announce(fd, server->address()));
+    log_.Info("listening", {{"address", server->address()}, {"job", setup.job_uid}});
+    const absl::Status status = train::RunGuarded([&] { return Train(setup, output, *server); });
+    if (!status.ok()) {
+      control::JobEvent event;
+      event.set_phase(control::FAILED);
+      event.set_reason(absl::StatusCodeToString(status.code()));
+      event.set_message(std::string(status.message()));
+      control_.Publish(event);
+    }
+    server->Shutdown(SystemClock().Now() + kFarewell);
+    return status;
+  }
+
+ private:
+  absl::Status Train(const train::JobSetup& setup, Output& output, transport::GrpcServer& server) {
+    const model::ModelConfig& config = setup.base->config();
+    SPLITFT_ASSIGN_OR_RETURN(const train::StackOptions stack,
+                             train::StackOptionsOf(setup.job, setup.job.aggregator.device));
+    const ServerShare share = ShareOf(setup.job, config.block_count);
+    SPLITFT_ASSIGN_OR_RETURN(const model::FlatRange trainable, TrainableRange(share, *setup.layout));
+    SPLITFT_ASSIGN_OR_RETURN(ServerModel model, ServerModel::Load(*setup.base, *setup.layout, share, stack));
+    SPLITFT_ASSIGN_OR_RETURN(const std::vector<float> initial, InitialAdapters(setup));
+    train::AdapterState state(initial, trainable, setup.job.training.optimizer, stack.placement.device);
+    Roster roster(setup.job, *setup.layout,
+                  {.model_digest = setup.model_digest,
+                   .adapter_elements = setup.layout->size(),
+                   .hidden_size = config.hidden_size,
+                   .format = train::HiddenFormat(setup.job)});
+    Coordinator coordinator({.job_uid = setup.job_uid,
+                             .tensors = at::TensorOptions(stack.placement.device).dtype(stack.placement.dtype),
+                             .hidden_size = config.hidden_size,
+                             .vocabulary_size = config.vocabulary_size},
+                            {.job = setup.job,
+                             .roster = roster,
+                             .model = model,
+                             .state = state,
+                             .server = server,
+                             .clock = SystemClock(),
+                             .report = [&](const control::JobEvent& event) {
+                               control_.Publish(event);
+                               return output.Record(event);
+                             }});
+    absl::StatusOr<std::string> reason = coordinator.Run();
+    absl::Status status = reason.status();
+    if (status.ok()) {
+      control_.Publish(coordinator.Event(control::WRITING));
+      status = output.Finish({.job = setup.job,
+                              .base = *setup.base,
+                              .layout = *setup.layout,
+                              .adapters = state.Snapshot(),
+                              .reason = *reason});
+    }
+    coordinator.Dismiss(status, status.ok() ? *reason : "");
+    if (status.ok()) {
+      control::JobEvent event = coordinator.Event(control::COMPLETED);
+      event.set_reason(*reason);
+      event.set_output(output.directory().string());
+      control_.Publish(event);
+    }
+    return status;
+  }
+
+  const Flags& flags_;
+  const telemetry::Log& log_;
+  ControlService control_;
+};
+
+absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log) {
+  absl::StatusOr<Flags> flags = ParseFlags(arguments, {"job", "listen", "output"}, {"ready-fd", "threads"});
+  if (!flags.ok()) {
+    return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
+  }
+  SPLITFT_ASSIGN_OR_RETURN(const int threads,
+                           IntegerOf(*flags, {.name = "threads", .low = 1, .high = 1024, .fallback = 0}));
+  if (threads > 0) {
+    at::set_num_threads(threads);
+  }
+  return Aggregation(*flags, log).Run();
+}
+
+}  // namespace
+}  // namespace splitft::aggregator
+
+int main(int argc, char** argv) {
+  using namespace splitft;
+  const telemetry::Log log({.program = aggregator::kProgram}, SystemClock());
+  return telemetry::Finish(aggregator::kProgram, aggregator::Main({argv + 1, static_cast<size_t>(argc - 1)}, log));
+}
