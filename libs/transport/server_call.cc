@@ -124,9 +124,6 @@ void ServerCall::OnDone() {
 }
 
 void ServerCall::BreakLocked() {
-  if (finished_) {
-    return;  // the goodbye was on its way: whoever said it knows why
-  }
   broken_ = true;
   outbox_.clear();
   outbox_bytes_ = 0;
