@@ -16,8 +16,9 @@ endif()
 
 add_library(splitft_torch INTERFACE)
 # -idirafter: the wheel also carries an old google/protobuf, which must not shadow Debian's.
-target_compile_options(splitft_torch INTERFACE
-  "SHELL:-idirafter ${SPLITFT_TORCH_DIR}/include"
-  "SHELL:-idirafter ${SPLITFT_TORCH_DIR}/include/torch/csrc/api/include")
+foreach(folder ${SPLITFT_TORCH_DIR}/include ${SPLITFT_TORCH_DIR}/include/torch/csrc/api/include)
+  target_compile_options(splitft_torch INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${folder}>" "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-idirafter,${folder}>")
+endforeach()
 target_link_libraries(splitft_torch INTERFACE ${SPLITFT_TORCH_DIR}/lib/libtorch_cpu.so ${SPLITFT_TORCH_DIR}/lib/libc10.so)
 target_link_options(splitft_torch INTERFACE -Wl,--allow-shlib-undefined)
