@@ -70,6 +70,20 @@ absl::StatusOr<std::string> RenderBeginning(std::span<const ChatMessage> message
   return text;
 }
 
+// What the chat has before the assistant's words at `turn`. Most templates cannot render no message at all: where the
+// assistant speaks first, it is what two chats have in common that differ in the assistant's words only.
+absl::StatusOr<std::string> BeforeTurn(std::span<const ChatMessage> messages, size_t turn, const Tokenizer& tokenizer) {
+  if (turn > 0) {
+    return RenderBeginning(messages, turn, /*reply=*/true, tokenizer);
+  }
+  const ChatMessage one{messages[0].role, "A"};
+  const ChatMessage other{messages[0].role, "B"};
+  SPLITFT_ASSIGN_OR_RETURN(std::string text, RenderBeginning({&one, 1}, 1, /*reply=*/false, tokenizer));
+  SPLITFT_ASSIGN_OR_RETURN(const std::string variant, RenderBeginning({&other, 1}, 1, /*reply=*/false, tokenizer));
+  text.erase(std::mismatch(text.begin(), text.end(), variant.begin(), variant.end()).first, text.end());
+  return text;
+}
+
 // How many of the whole chat's tokens its beginning `part` has.
 absl::StatusOr<size_t> TokensOf(const std::string& part, const std::string& whole, const Ids& whole_ids,
                                 const Tokenizer& tokenizer) {
@@ -92,7 +106,7 @@ absl::StatusOr<Sample> FromChat(const ChatRecord& record, const Tokenizer& token
     if (messages[i].role != "assistant") {
       continue;
     }
-    SPLITFT_ASSIGN_OR_RETURN(const std::string before, RenderBeginning(messages, i, /*reply=*/true, tokenizer));
+    SPLITFT_ASSIGN_OR_RETURN(const std::string before, BeforeTurn(messages, i, tokenizer));
     SPLITFT_ASSIGN_OR_RETURN(const size_t begin, TokensOf(before, whole, ids, tokenizer));
     size_t end = ids.size();
     if (i + 1 < messages.size()) {
