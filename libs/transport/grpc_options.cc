@@ -1,5 +1,6 @@
 #include "libs/transport/grpc_options.h"
 
+#include <grpc/grpc.h>
 #include <grpc/impl/codegen/grpc_types.h>
 
 #include <algorithm>
@@ -40,6 +41,13 @@ gpr_timespec GrpcTime(TimePoint point) {
   return {.tv_sec = seconds.count(),
           .tv_nsec = static_cast<int32_t>((since - seconds).count()),
           .clock_type = GPR_CLOCK_MONOTONIC};
+}
+
+void KeepGrpcRunning() {
+  [[maybe_unused]] static const bool initialized = [] {
+    grpc_init();
+    return true;
+  }();
 }
 
 size_t QueuedBytes(const protocol::Frame& frame) { return sizeof(frame) + frame.payload.bytes().size(); }

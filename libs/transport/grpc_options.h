@@ -36,6 +36,11 @@ grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits);
 // `point` as gRPC counts time.
 gpr_timespec GrpcTime(TimePoint point);
 
+// Keeps gRPC's own threads until the program ends. When its last object goes, gRPC joins them, and one may be in a poll
+// of ten seconds: a worker would end that much later than its work. Called by everything here that starts gRPC;
+// idempotent.
+void KeepGrpcRunning();
+
 // What a frame takes in a queue: its payload, and a little for the rest.
 size_t QueuedBytes(const protocol::Frame& frame);
 

@@ -171,6 +171,7 @@ GrpcServer::GrpcServer() = default;
 GrpcServer::~GrpcServer() = default;
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options) {
+  KeepGrpcRunning();
   std::unique_ptr<GrpcServer> server(new GrpcServer());
   server->service_ = std::make_unique<Service>(options);
   SPLITFT_RETURN_IF_ERROR(server->service_->Listen());

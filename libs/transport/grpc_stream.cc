@@ -298,6 +298,7 @@ class GrpcStream final : public protocol::FrameStream {
 
 absl::StatusOr<std::unique_ptr<protocol::FrameStream>> ConnectGrpc(const GrpcStreamOptions& options,
                                                                    TimePoint deadline) {
+  KeepGrpcRunning();
   const std::shared_ptr<grpc::ChannelCredentials> credentials =
       options.credentials != nullptr ? options.credentials : grpc::InsecureChannelCredentials();
   const std::shared_ptr<grpc::Channel> channel =

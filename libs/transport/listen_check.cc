@@ -6,7 +6,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -33,21 +36,38 @@ int TryListen(const sockaddr* address, socklen_t size, int family) {
   return ::bind(fd.get(), address, size) == 0 && ::listen(fd.get(), 1) == 0 ? 0 : errno;
 }
 
-// A socket left behind by a dead process is gRPC's to remove; one that answers is in use.
+// Whether a process of this machine listens on the socket at `path`. The kernel is asked, not the socket: a connection
+// that ends as soon as it began would reach whoever listens.
+bool IsListening(const std::string& path) {
+  std::ifstream sockets("/proc/net/unix");
+  constexpr unsigned kAcceptsConnections = 0x10000;  // __SO_ACCEPTCON of linux/net.h
+  for (std::string line; std::getline(sockets, line);) {
+    // Num RefCount Protocol Flags Type St Inode Path
+    std::istringstream fields(line);
+    std::string skipped;
+    std::string found;
+    unsigned flags = 0;
+    if (fields >> skipped >> skipped >> skipped >> std::hex >> flags >> skipped >> skipped >> skipped >> std::ws &&
+        std::getline(fields, found) && found == path && (flags & kAcceptsConnections) != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// A socket left behind by a dead process is gRPC's to remove; one that somebody listens on is in use.
 absl::Status CheckUnixPath(const std::string& address) {
   const std::string path = address.substr(kUnixScheme.size());
-  sockaddr_un socket_address{};
-  socket_address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(socket_address.sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" has a path of ", path.size(),
-                                                   " bytes; expected 1 to ", sizeof(socket_address.sun_path) - 1));
+  constexpr size_t kMaxPathBytes = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.empty() || path.size() > kMaxPathBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", address, "\" has a path of ", path.size(), " bytes; expected 1 to ", kMaxPathBytes));
   }
-  std::memcpy(socket_address.sun_path, path.data(), path.size());
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (fd.valid() && ::connect(fd.get(), reinterpret_cast<sockaddr*>(&socket_address), sizeof(socket_address)) == 0) {
-    return CannotListen(address, std::strerror(EADDRINUSE));
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder)) {
+    return CannotListen(address, absl::StrCat("\"", folder.string(), "\" is no folder"));
   }
-  return absl::OkStatus();
+  return IsListening(path) ? CannotListen(address, std::strerror(EADDRINUSE)) : absl::OkStatus();
 }
 
 }  // namespace
