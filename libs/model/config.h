@@ -13,7 +13,8 @@ namespace splitft::model {
 enum class Architecture { kGpt2, kLlama, kMistral, kQwen2, kQwen3 };
 enum class Activation { kGeluTanh, kSilu };
 
-// Rotary position embedding (Su et al. 2021) with the scalings that Hugging Face's `rope_scaling` / `rope_parameters` name.
+// Rotary position embedding (Su et al. 2021) with the scalings that Hugging Face's `rope_scaling` / `rope_parameters`
+// name.
 struct RopeConfig {
   enum class Scaling { kNone, kLinear, kLlama3 };
   double theta = 10000.0;
@@ -24,7 +25,8 @@ struct RopeConfig {
   int64_t original_max_positions = 0;  // kLlama3
 };
 
-// A decoder-only model's shape, as its config.json says.
+// A decoder-only model's shape, as its config.json says. The base model's own dropout (GPT-2's attn_pdrop and the like)
+// is not in here: the base is frozen, and splitft trains it without; LoRA's dropout is the job's.
 struct ModelConfig {
   Architecture architecture = Architecture::kGpt2;
   int64_t hidden_size = 0;
@@ -38,17 +40,19 @@ struct ModelConfig {
   double norm_epsilon = 1e-5;
   Activation activation = Activation::kGeluTanh;
   RopeConfig rope;
-  std::optional<int64_t> sliding_window;      // tokens a query sees, itself included; none: all
-  std::vector<bool> sliding_layers;           // per block: whether sliding_window applies; empty: to all
-  bool attention_bias = false;                // q, k, v biases
-  bool output_bias = false;                   // attention output projection's bias
+  std::optional<int64_t> sliding_window;  // tokens a query sees, itself included; none: all
+  std::vector<bool> sliding_layers;       // per block: whether sliding_window applies; empty: to all
+  bool attention_bias = false;            // q, k, v biases
+  bool output_bias = false;               // attention output projection's bias
   bool mlp_bias = false;
-  bool query_key_norm = false;                // Qwen3
-  bool tied_embeddings = false;               // lm_head is the embedding
+  bool query_key_norm = false;   // Qwen3
+  bool tied_embeddings = false;  // lm_head is the embedding
 };
 
-// Parses a Hugging Face config.json. Unimplemented: a model_type, activation or scaling this build does not know (the message
-// names it and lists what is known). InvalidArgument: a missing, ill-typed or impossible field, by name and value.
+// Parses a Hugging Face config.json, old (rope_theta, rope_scaling) or new (rope_parameters). Fields it does not have
+// mean what they mean to transformers 5. Unimplemented: a model_type, activation, scaling or quantization this build
+// does not know (the message names it and lists what is known). InvalidArgument: a missing, ill-typed or impossible
+// field, by name and value. Pure; any thread.
 absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view json);
 
 // The linear modules of one block that LoRA may target, by Hugging Face name below the block ("attn.c_attn",

@@ -112,10 +112,9 @@ absl::StatusOr<TensorType> ParseType(const json& value) {
       return info.type;
     }
   }
-  return absl::InvalidArgumentError(absl::StrCat("its dtype is ", JsonExcerpt(value), "; known are ",
-                                                 absl::StrJoin(kTypes, ", ", [](std::string* out, const TypeInfo& info) {
-                                                   out->append(info.name);
-                                                 })));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "its dtype is ", JsonExcerpt(value), "; known are ",
+      absl::StrJoin(kTypes, ", ", [](std::string* out, const TypeInfo& info) { out->append(info.name); })));
 }
 
 // One entry of the header; offsets still count from the header's end.
@@ -161,9 +160,10 @@ absl::StatusOr<uint64_t> CheckContiguous(const TensorTable& table, const std::st
   uint64_t end = 0;
   for (const auto& it : order) {
     if (it->second.begin != end) {
-      return Damaged(file_name, absl::StrCat("tensor ", JsonExcerpt(it->first), " begins at byte ", it->second.begin,
-                                             " of the data, ", it->second.begin < end ? "inside" : "behind a hole after",
-                                             " the one that ends at ", end));
+      return Damaged(
+          file_name,
+          absl::StrCat("tensor ", JsonExcerpt(it->first), " begins at byte ", it->second.begin, " of the data, ",
+                       it->second.begin < end ? "inside" : "behind a hole after", " the one that ends at ", end));
     }
     end = it->second.end;
   }
@@ -210,9 +210,9 @@ absl::StatusOr<TensorTable> ParseSafetensors(std::span<const std::byte> file, co
   SPLITFT_ASSIGN_OR_RETURN(const uint64_t data_bytes, CheckContiguous(table, file_name));
   const uint64_t data_begin = kLengthBytes + text.size();
   if (data_bytes != file.size() - data_begin) {
-    return Damaged(file_name, absl::StrCat("it has ", file.size(), " bytes, its header describes ",
-                                           data_begin + data_bytes,
-                                           data_bytes > file.size() - data_begin ? ": it is truncated" : ""));
+    return Damaged(file_name,
+                   absl::StrCat("it has ", file.size(), " bytes, its header describes ", data_begin + data_bytes,
+                                data_bytes > file.size() - data_begin ? ": it is truncated" : ""));
   }
   for (auto& [name, entry] : table) {
     entry.begin += data_begin;
@@ -234,9 +234,8 @@ absl::StatusOr<std::string> SerializeSafetensors(std::vector<TensorView> tensors
                                                      " bytes, which do not fit ", TensorTypeName(tensor.type), " ",
                                                      ShapeText(tensor.shape)));
     }
-    const json entry = {{"dtype", TensorTypeName(tensor.type)},
-                        {"shape", tensor.shape},
-                        {"data_offsets", {end, end + *needed}}};
+    const json entry = {
+        {"dtype", TensorTypeName(tensor.type)}, {"shape", tensor.shape}, {"data_offsets", {end, end + *needed}}};
     if (!header.emplace(tensor.name, entry).second) {
       return absl::InvalidArgumentError(absl::StrCat("two tensors are named \"", tensor.name, "\""));
     }
@@ -246,7 +245,8 @@ absl::StatusOr<std::string> SerializeSafetensors(std::vector<TensorView> tensors
   text.resize((text.size() + 7) / 8 * 8, ' ');  // keeps the data aligned
   if (text.size() > kMaxSafetensorsHeaderBytes) {
     return absl::InvalidArgumentError(absl::StrCat("the header of ", tensors.size(), " tensors has ", text.size(),
-                                                   " bytes; at most ", kMaxSafetensorsHeaderBytes, " can be read back"));
+                                                   " bytes; at most ", kMaxSafetensorsHeaderBytes,
+                                                   " can be read back"));
   }
   std::string file;
   file.reserve(kLengthBytes + text.size() + end);

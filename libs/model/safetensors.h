@@ -12,8 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-// The safetensors file format (https://github.com/huggingface/safetensors#format): an 8-byte little-endian length, a JSON header
-// of that length, and the tensors' bytes one after another. Bytes in, a table out: no LibTorch in here.
+// The safetensors file format (https://github.com/huggingface/safetensors#format): an 8-byte little-endian length, a
+// JSON header of that length, and the tensors' bytes one after another. Bytes in, a table out: no LibTorch in here.
 namespace splitft::model {
 
 enum class TensorType {
@@ -53,9 +53,10 @@ using TensorTable = std::map<std::string, TensorEntry, std::less<>>;
 
 inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 16 << 20;
 
-// The tensors of `file`, of which only the header is read. Every byte behind the header belongs to exactly one tensor, and each
-// tensor has the bytes its type and shape need. InvalidArgument, naming `file_name` and what is wrong, for anything else:
-// truncated or overlong files (with the size found and expected), headers over 16 MiB, unknown types, overlaps, holes. Pure; any thread.
+// The tensors of `file`, of which only the header is read. Every byte behind the header belongs to exactly one tensor,
+// and each tensor has the bytes its type and shape need. InvalidArgument, naming `file_name` and what is wrong, for
+// anything else: truncated or overlong files (with the size found and expected), headers over 16 MiB, unknown types,
+// overlaps, holes. Pure; any thread.
 absl::StatusOr<TensorTable> ParseSafetensors(std::span<const std::byte> file, const std::string& file_name);
 
 // A tensor to write: `bytes` row-major in `type`, not owned.
@@ -66,8 +67,9 @@ struct TensorView {
   std::span<const std::byte> bytes;
 };
 
-// The file that holds `tensors`, with metadata {"format": "pt"}: larger types first, then by name, so that every tensor is
-// aligned for its type and equal tensors give equal files. InvalidArgument: a name twice, or bytes that do not fit the shape.
+// The file that holds `tensors`, with metadata {"format": "pt"}: larger types first, then by name, so that every tensor
+// is aligned for its type and equal tensors give equal files. InvalidArgument: a name twice, or bytes that do not fit
+// the shape.
 absl::StatusOr<std::string> SerializeSafetensors(std::vector<TensorView> tensors);
 
 // Serializes and writes atomically.

@@ -89,8 +89,9 @@ class StrictBuilder final : public nlohmann::json_sax<json> {
   }
 
   json root_;
-  std::vector<json*> open_;  // the containers around the next value; an element moves only when its container is not open
-  json* member_ = nullptr;   // of open_.back(), when that is an object
+  std::vector<json*>
+      open_;  // the containers around the next value; an element moves only when its container is not open
+  json* member_ = nullptr;  // of open_.back(), when that is an object
   std::string error_;
 };
 

@@ -1,16 +1,15 @@
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
 
 namespace splitft::model {
 
-// Parses JSON that a stranger may have written. InvalidArgument, beginning with `source` (a file's name): text that is not JSON,
-// nesting over 64 levels, a key twice in one object. Pure; any thread.
+// Parses JSON that a stranger may have written. InvalidArgument, beginning with `source` (a file's name): text that is
+// not JSON, nesting over 64 levels, a key twice in one object. Pure; any thread.
 absl::StatusOr<nlohmann::json> ParseStrictJson(std::string_view text, const std::string& source);
 
 // `value` as it may stand in an error message: its JSON, cut to a line's length.
