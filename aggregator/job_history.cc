@@ -9,8 +9,7 @@ namespace {
 constexpr size_t kLossWindow = 10;
 
 double Mean(const std::vector<double>& values) {
-  return values.empty() ? 0.0
-                        : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  return values.empty() ? 0.0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 // Folds `next`, the point after `point`, into it.
@@ -111,8 +110,7 @@ void JobHistory::AddToCurve(const control::JobEvent& event) {
               .learning_rate = figures.learning_rate(),
               .clients = std::vector<ClientPoint>(clients_.size())};
   for (const control::ClientState& state : event.clients()) {
-    point.clients[ClientIndex(state.name())] = {
-        .loss_sum = state.loss(), .steps = 1, .cut_layer = state.cut_layer()};
+    point.clients[ClientIndex(state.name())] = {.loss_sum = state.loss(), .steps = 1, .cut_layer = state.cut_layer()};
   }
   if (!points_.empty() && points_.back().steps < steps_per_point_) {
     Merge(&points_.back(), point);

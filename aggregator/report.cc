@@ -65,8 +65,9 @@ std::string Tiles(const JobHistory& history) {
                   absl::StrCat("from ", Loss(history.evaluations().front().loss)));
   }
   tiles += Tile("Steps", Grouped(totals.steps), absl::StrCat(Grouped(totals.tokens), " tokens"));
-  tiles += Tile("Training time", Duration(totals.seconds),
-                totals.steps > 0 ? absl::StrFormat("%.3g s a step", totals.seconds / static_cast<double>(totals.steps)) : "");
+  tiles += Tile(
+      "Training time", Duration(totals.seconds),
+      totals.steps > 0 ? absl::StrFormat("%.3g s a step", totals.seconds / static_cast<double>(totals.steps)) : "");
   tiles += Tile("Tokens per second",
                 totals.seconds > 0 ? Grouped(std::llround(static_cast<double>(totals.tokens) / totals.seconds)) : "–",
                 absl::StrCat(history.clients().size(), history.clients().size() == 1 ? " client" : " clients"));
@@ -83,21 +84,21 @@ std::string Row(const char* cell, const std::vector<std::string>& values) {
 }
 
 std::string ClientTable(const JobHistory& history) {
-  std::string table =
-      absl::StrCat("<table><thead>",
-                   Row("th", {"client", "cut", "codec", "steps", "tokens", "up", "down", "computing", "waiting", "peak memory"}),
-                   "</thead><tbody>");
+  std::string table = absl::StrCat(
+      "<table><thead>",
+      Row("th", {"client", "cut", "codec", "steps", "tokens", "up", "down", "computing", "waiting", "peak memory"}),
+      "</thead><tbody>");
   for (size_t i = 0; i < history.clients().size(); ++i) {
     const JobHistory::ClientTotals& client = history.clients()[i];
     int cut = 0;
     for (const JobHistory::Point& point : history.points()) {
       cut = i < point.clients.size() && point.clients[i].steps > 0 ? point.clients[i].cut_layer : cut;
     }
-    table += Row("td", {client.name, absl::StrCat(cut), client.codec, Grouped(client.steps), Grouped(client.tokens),
-                        Bytes(client.bytes_up), Bytes(client.bytes_down),
-                        Duration(client.head_forward_seconds + client.tail_seconds + client.head_backward_seconds),
-                        Duration(client.wait_seconds),
-                        client.peak_memory_bytes > 0 ? Bytes(client.peak_memory_bytes) : "–"});
+    table += Row("td",
+                 {client.name, absl::StrCat(cut), client.codec, Grouped(client.steps), Grouped(client.tokens),
+                  Bytes(client.bytes_up), Bytes(client.bytes_down),
+                  Duration(client.head_forward_seconds + client.tail_seconds + client.head_backward_seconds),
+                  Duration(client.wait_seconds), client.peak_memory_bytes > 0 ? Bytes(client.peak_memory_bytes) : "–"});
   }
   return table + "</tbody></table>";
 }
@@ -140,16 +141,17 @@ std::string Fill(std::string_view page, const std::vector<std::pair<std::string_
 
 std::string RenderReport(const ReportInput& input) {
   const size_t clients = input.history.clients().size();
-  return Fill(ReportTemplate(),
-              {{"title", EscapeHtml(input.job)},
-               {"reason", EscapeHtml(input.reason)},
-               {"lead", EscapeHtml(absl::StrCat(input.model, ", fine-tuned by ", clients, clients == 1 ? " client" : " clients",
-                                                " whose text stayed where it was."))},
-               {"tiles", Tiles(input.history)},
-               {"clients", ClientTable(input.history)},
-               {"traffic", TrafficTable(input.history)},
-               {"manifest", EscapeHtml(input.manifest)},
-               {"data", ReportData(input.history)}});
+  return Fill(
+      ReportTemplate(),
+      {{"title", EscapeHtml(input.job)},
+       {"reason", EscapeHtml(input.reason)},
+       {"lead", EscapeHtml(absl::StrCat(input.model, ", fine-tuned by ", clients, clients == 1 ? " client" : " clients",
+                                        " whose text stayed where it was."))},
+       {"tiles", Tiles(input.history)},
+       {"clients", ClientTable(input.history)},
+       {"traffic", TrafficTable(input.history)},
+       {"manifest", EscapeHtml(input.manifest)},
+       {"data", ReportData(input.history)}});
 }
 
 }  // namespace splitft::aggregator

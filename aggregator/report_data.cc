@@ -94,17 +94,18 @@ std::string BytesByCategory(const ClientTotals& client, bool up) {
 
 std::string ClientData(const JobHistory& history, size_t index) {
   const ClientTotals& client = history.clients()[index];
-  std::string data = absl::StrCat("{\"name\":", Quoted(client.name), ",\"cuts\":", CutChanges(history.points(), index),
-                                  ",\"up\":", BytesByCategory(client, true), ",\"down\":", BytesByCategory(client, false));
+  std::string data =
+      absl::StrCat("{\"name\":", Quoted(client.name), ",\"cuts\":", CutChanges(history.points(), index),
+                   ",\"up\":", BytesByCategory(client, true), ",\"down\":", BytesByCategory(client, false));
   absl::StrAppend(&data, ",\"time\":[", Number(client.head_forward_seconds), ",", Number(client.tail_seconds), ",",
                   Number(client.head_backward_seconds), ",", Number(client.wait_seconds), "]");
   if (index < kMostLossCurves) {
     absl::StrAppend(&data, ",\"loss\":", List(history.points(), [index](const Point& point) -> std::string {
-                      if (index >= point.clients.size() || point.clients[index].steps == 0) {
-                        return "null";
-                      }
-                      return Number(point.clients[index].loss_sum / static_cast<double>(point.clients[index].steps));
-                    }));
+      if (index >= point.clients.size() || point.clients[index].steps == 0) {
+        return "null";
+      }
+      return Number(point.clients[index].loss_sum / static_cast<double>(point.clients[index].steps));
+    }));
   }
   return data + "}";
 }
@@ -123,11 +124,13 @@ std::string ReportData(const JobHistory& history) {
                                   ",\"first\":", whole(&Point::first_step), ",\"steps\":", whole(&Point::last_step));
   absl::StrAppend(&data, ",\"loss\":", column([](const Point& p) { return p.loss_sum / static_cast<double>(p.steps); }),
                   ",\"low\":", column([](const Point& p) { return p.loss_min; }),
-                  ",\"high\":", column([](const Point& p) { return p.loss_max; }), ",\"rate\":",
-                  column([](const Point& p) { return p.seconds > 0 ? static_cast<double>(p.tokens) / p.seconds : 0.0; }));
-  absl::StrAppend(&data, ",\"evals\":", List(history.evaluations(), [](const JobHistory::Evaluation& evaluation) {
-                    return absl::StrCat("[", evaluation.step, ",", Number(evaluation.loss), "]");
+                  ",\"high\":", column([](const Point& p) { return p.loss_max; }),
+                  ",\"rate\":", column([](const Point& p) {
+                    return p.seconds > 0 ? static_cast<double>(p.tokens) / p.seconds : 0.0;
                   }));
+  absl::StrAppend(&data, ",\"evals\":", List(history.evaluations(), [](const JobHistory::Evaluation& evaluation) {
+    return absl::StrCat("[", evaluation.step, ",", Number(evaluation.loss), "]");
+  }));
   absl::StrAppend(&data, ",\"kinds\":", List(kCategories, [](const char* name) { return Quoted(name); }));
   const JobHistory::Totals totals = history.totals();
   absl::StrAppend(&data, ",\"server\":[", Number(totals.server_forward_seconds), ",",
