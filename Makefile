@@ -18,7 +18,8 @@ test: configured ## Run all tests but the slow checks
 
 bench: build ## Measure, and print the table of docs/benchmarks.md
 	@scripts/setup.sh test
-	@tests/bench/run build
+	@ninja -C build --quiet bench
+	@tests/bench/run
 
 check: ## Format, linter, sanitizers, CUDA build, fuzz smoke, links
 	@scripts/check.sh
