@@ -22,23 +22,30 @@ enum class Codec { kAuto, kFp32, kBf16, kInt8, kInt4 };
 enum class SourceKind { kPath, kHuggingFace, kPersistentVolumeClaim, kHostPath };
 struct Source {
   SourceKind kind = SourceKind::kPath;
-  std::string value;  // kPath, kHostPath: absolute path; kHuggingFace: org/name@revision; kPersistentVolumeClaim: claim[/sub/path]
+  std::string value;  // kPath, kHostPath: absolute path; kHuggingFace: org/name@revision; kPersistentVolumeClaim:
+                      // claim[/sub/path]
+
+  bool operator==(const Source&) const = default;
 };
 
 struct Model {
   Source source;
   Dtype dtype = Dtype::kFloat32;
+
+  bool operator==(const Model&) const = default;
 };
 
 struct Lora {
   int rank = 8;
-  double alpha = 16;                                // scale is alpha / rank
-  double dropout = 0;                               // in [0, 1)
-  std::vector<std::string> target_modules;          // Hugging Face names (q_proj, c_attn); empty: the architecture's default
-  std::map<std::string, int> rank_pattern;          // as in PEFT: "layers.3.self_attn.q_proj" or a suffix -> rank
-  std::map<std::string, double> alpha_pattern;      // likewise -> alpha
-  int cut_layer_rank = 0;                           // 0: off
+  double alpha = 16;                        // scale is alpha / rank
+  double dropout = 0;                       // in [0, 1)
+  std::vector<std::string> target_modules;  // Hugging Face names (q_proj, c_attn); empty: the architecture's default
+  std::map<std::string, int> rank_pattern;  // as in PEFT: "layers.3.self_attn.q_proj" or a suffix -> rank
+  std::map<std::string, double> alpha_pattern;           // likewise -> alpha
+  int cut_layer_rank = 0;                                // 0: off
   std::optional<std::filesystem::path> initial_adapter;  // a PEFT directory to start from
+
+  bool operator==(const Lora&) const = default;
 };
 
 struct Split {
@@ -49,6 +56,8 @@ struct Split {
   int tail_blocks = 0;       // last blocks that run with the tail on the client; only with LabelSide::kClient
   bool train_client = true;  // false: the client's blocks are frozen, no gradient returns
   Codec codec = Codec::kAuto;
+
+  bool operator==(const Split&) const = default;
 };
 
 struct Optimizer {  // AdamW (Loshchilov, Hutter 2019); names and defaults as torch.optim.AdamW
@@ -56,19 +65,23 @@ struct Optimizer {  // AdamW (Loshchilov, Hutter 2019); names and defaults as to
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 0.0;
+
+  bool operator==(const Optimizer&) const = default;
 };
 
 struct Evaluation {
-  int interval_steps = 0;      // 0: no evaluation
-  double fraction = 0.0;       // share of each client's samples held out, in [0, 0.5]
+  int interval_steps = 0;       // 0: no evaluation
+  double fraction = 0.0;        // share of each client's samples held out, in [0, 0.5]
   int early_stop_patience = 0;  // evaluations without improvement before the job ends; 0: never
   double early_stop_min_delta = 0.0;
+
+  bool operator==(const Evaluation&) const = default;
 };
 
 struct Training {
-  int64_t steps = 0;    // exactly one of steps and epochs is > 0
-  double epochs = 0;    // passes of the client with the most batches over its own data
-  int batch_size = 4;   // sequences per client and step
+  int64_t steps = 0;     // exactly one of steps and epochs is > 0
+  double epochs = 0;     // passes of the client with the most batches over its own data
+  int batch_size = 4;    // sequences per client and step
   int microbatches = 1;  // <= the smallest batch size
   int sequence_length = 512;
   bool packing = false;
@@ -77,8 +90,10 @@ struct Training {
   Schedule schedule = Schedule::kLinear;
   int64_t warmup_steps = 0;
   double max_grad_norm = 1.0;  // over all adapters; 0: no clipping
-  uint64_t seed = 0;
+  uint64_t seed = 0;           // below 2^63
   Evaluation evaluation;
+
+  bool operator==(const Training&) const = default;
 };
 
 struct Data {
@@ -89,6 +104,8 @@ struct Data {
   std::string completion_column = "completion";
   std::string messages_column = "messages";
   bool mask_prompt = true;  // no loss on the prompt's tokens
+
+  bool operator==(const Data&) const = default;
 };
 
 struct Client {
@@ -96,17 +113,23 @@ struct Client {
   Data data;
   int cut_layer = 1;
   int batch_size = 4;
-  double weight = 1.0;            // > 0: factor of this client's token losses
-  std::string device = "auto";    // auto | cpu | cuda:N
+  double weight = 1.0;          // > 0: factor of this client's token losses
+  std::string device = "auto";  // auto | cpu | cuda:N
+
+  bool operator==(const Client&) const = default;
 };
 
 struct Aggregator {
   std::string device = "auto";
+
+  bool operator==(const Aggregator&) const = default;
 };
 
 struct FineTuneJob {
   std::string name;
   std::string name_space = "default";
+  std::map<std::string, std::string> labels;  // of metadata: kept, not used
+  std::map<std::string, std::string> annotations;
   Model model;
   Lora lora;
   Split split;
@@ -114,6 +137,8 @@ struct FineTuneJob {
   std::vector<Client> clients;
   Aggregator aggregator;
   Source output;
+
+  bool operator==(const FineTuneJob&) const = default;
 };
 
 }  // namespace splitft::spec

@@ -1,0 +1,120 @@
+#include "libs/spec/text_forms.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "libs/spec/scalars.h"
+
+namespace splitft::spec {
+namespace {
+
+bool IsLowerAlnum(char c) {
+  return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c));
+}
+
+bool IsAlnum(char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)); }
+
+bool IsPlainText(std::string_view text, size_t longest) {
+  return !text.empty() && text.size() <= longest && std::none_of(text.begin(), text.end(), IsControl);
+}
+
+// 1 to `longest` ASCII letters and digits, and characters of `others`.
+bool IsIdentifier(std::string_view text, size_t longest, std::string_view others) {
+  return !text.empty() && text.size() <= longest && std::all_of(text.begin(), text.end(), [others](char c) {
+    return IsAlnum(c) || others.find(c) != std::string_view::npos;
+  });
+}
+
+bool IsLabel(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && IsLowerAlnum(text.front()) && IsLowerAlnum(text.back()) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return IsLowerAlnum(c) || c == '-'; });
+}
+
+bool IsDevice(std::string_view text) {
+  constexpr std::string_view kCuda = "cuda:";
+  if (!text.starts_with(kCuda)) {
+    return text == "auto" || text == "cpu";
+  }
+  const std::string_view index = text.substr(kCuda.size());
+  return !index.empty() && index.size() <= 2 && (index == "0" || index[0] != '0') &&
+         std::all_of(index.begin(), index.end(), [](unsigned char c) { return absl::ascii_isdigit(c); });
+}
+
+bool IsModule(std::string_view text) { return IsIdentifier(text, 256, "_-."); }
+
+bool IsColumn(std::string_view text) { return IsPlainText(text, 256); }
+
+bool IsKey(std::string_view text) { return IsPlainText(text, 317); }
+
+bool IsPath(std::string_view text) { return IsPlainText(text, kLongestPath) && text[0] != '~'; }
+
+bool IsAbsolutePath(std::string_view text) { return IsPlainText(text, kLongestPath) && text[0] == '/'; }
+
+bool IsHubName(std::string_view text) {
+  const size_t at = text.find('@');
+  if (at != std::string_view::npos && !IsIdentifier(text.substr(at + 1), 256, "_-./")) {
+    return false;
+  }
+  const std::string_view repository = text.substr(0, at);
+  const size_t slash = repository.find('/');
+  const auto is_part = [](std::string_view part) { return IsIdentifier(part, 96, "_-.") && IsAlnum(part[0]); };
+  return slash == std::string_view::npos
+             ? is_part(repository)
+             : is_part(repository.substr(0, slash)) && is_part(repository.substr(slash + 1));
+}
+
+bool IsClaim(std::string_view text) {
+  const size_t slash = text.find('/');
+  return IsLabel(text.substr(0, slash)) &&
+         (slash == std::string_view::npos || IsPlainText(text.substr(slash + 1), 4000));
+}
+
+}  // namespace
+
+constinit const TextForm kLabelForm = {
+    .expected = "a name of lower-case letters, digits and inner '-', at most 63 long",
+    .pattern = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+    .accepts = IsLabel,
+};
+constinit const TextForm kDeviceForm = {
+    .expected = "auto, cpu or cuda:N",
+    .pattern = "auto|cpu|cuda:(0|[1-9][0-9]?)",
+    .accepts = IsDevice,
+};
+constinit const TextForm kModuleForm = {
+    .expected = "a module's name (letters, digits, '_', '-' and '.', at most 256)",
+    .pattern = "[A-Za-z0-9_.-]{1,256}",
+    .accepts = IsModule,
+};
+constinit const TextForm kColumnForm = {
+    .expected = "a name of 1 to 256 bytes without control characters",
+    .pattern = "[^\\x00-\\x1f\\x7f]{1,256}",
+    .accepts = IsColumn,
+};
+constinit const TextForm kKeyForm = {
+    .expected = "a key of 1 to 317 bytes without control characters",
+    .pattern = "[^\\x00-\\x1f\\x7f]{1,317}",
+    .accepts = IsKey,
+};
+constinit const TextForm kPathForm = {
+    .expected = "a path (at most 4096 bytes, no control characters; '~' is not expanded)",
+    .pattern = "[^~\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]{0,4095}",
+    .accepts = IsPath,
+};
+constinit const TextForm kAbsolutePathForm = {
+    .expected = "an absolute path (at most 4096 bytes, no control characters)",
+    .pattern = "/[^\\x00-\\x1f\\x7f]{0,4095}",
+    .accepts = IsAbsolutePath,
+};
+constinit const TextForm kHubForm = {
+    .expected = "a model on the hub, as in org/name or org/name@revision",
+    .pattern = "([A-Za-z0-9][A-Za-z0-9_.-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(@[A-Za-z0-9_./-]{1,256})?",
+    .accepts = IsHubName,
+};
+constinit const TextForm kClaimForm = {
+    .expected = "a claim's name, or claim/path for a folder in it",
+    .pattern = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[^\\x00-\\x1f\\x7f]{1,4000})?",
+    .accepts = IsClaim,
+};
+
+}  // namespace splitft::spec
