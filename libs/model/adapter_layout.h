@@ -34,7 +34,8 @@ struct FlatRange {
 // Both sides derive it from the job alone, so only numbers travel. Immutable.
 class AdapterLayout {
  public:
-  // InvalidArgument: a target module, rank pattern or alpha pattern that matches nothing (the message lists the modules there are).
+  // InvalidArgument: a target module, rank pattern or alpha pattern that matches nothing (the message lists the modules
+  // there are).
   static absl::StatusOr<AdapterLayout> Create(const ModelConfig& config, const spec::Lora& lora);
 
   const std::vector<AdapterSlot>& slots() const { return slots_; }
@@ -49,7 +50,8 @@ class AdapterLayout {
   // The flat range of blocks [first, last).
   FlatRange BlockRange(int first, int last) const;
 
-  // Fresh adapters: A ~ U(-1/sqrt(in), 1/sqrt(in)) (PEFT's kaiming_uniform with a = sqrt(5)), keyed by (seed, block, module); B = 0.
+  // Fresh adapters: A ~ U(-1/sqrt(in), 1/sqrt(in)) (PEFT's kaiming_uniform with a = sqrt(5)), keyed by (seed, block,
+  // module); B = 0.
   std::vector<float> Initialize(uint64_t seed) const;
 
  private:

@@ -13,13 +13,14 @@
 
 namespace splitft::model {
 
-// Writes adapter_config.json and adapter_model.safetensors as PEFT does (rank_pattern and alpha_pattern where slots differ).
-// `flat`: the layout's vector. `base_model`: what PEFT records as base_model_name_or_path. Each file is written atomically.
+// Writes adapter_config.json and adapter_model.safetensors as PEFT does (rank_pattern and alpha_pattern where slots
+// differ). `flat`: the layout's vector. `base_model`: what PEFT records as base_model_name_or_path. Each file is
+// written atomically.
 absl::Status WritePeftAdapter(const std::filesystem::path& directory, const ModelConfig& config, const spec::Lora& lora,
                               const AdapterLayout& layout, std::span<const float> flat, const std::string& base_model);
 
-// Reads a PEFT LoRA adapter into the layout's vector. The adapter must have exactly the layout's modules, ranks and scales;
-// the error names the first that differs. Refuses what is not plain LoRA (DoRA, rsLoRA, bias, modules_to_save).
+// Reads a PEFT LoRA adapter into the layout's vector. The adapter must have exactly the layout's modules, ranks and
+// scales; the error names the first that differs. Refuses what is not plain LoRA (DoRA, rsLoRA, bias, modules_to_save).
 absl::StatusOr<std::vector<float>> ReadPeftAdapter(const std::filesystem::path& directory, const ModelConfig& config,
                                                    const AdapterLayout& layout);
 
