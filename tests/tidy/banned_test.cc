@@ -46,6 +46,13 @@ TEST(Banned, DetachedThreadsButNotDetachedTensors) {
   EXPECT_THAT(Banned("libs/train/a.cc", "loss = loss.detach();"), IsEmpty());
 }
 
+TEST(Banned, LocksWithoutAnnotations) {
+  EXPECT_THAT(Banned("worker/a.h", "std::mutex m;"), HasSubstr("libs/base/mutex.h"));
+  EXPECT_THAT(Banned("worker/a.cc", "const std::scoped_lock lock(m);"), HasSubstr("libs/base/mutex.h"));
+  EXPECT_THAT(Banned("tests/sim/a.cc", "absl::MutexLock lock(&m);"), HasSubstr("ThreadSanitizer"));
+  EXPECT_THAT(Banned("libs/base/mutex.h", "std::mutex mutex_;"), IsEmpty());
+}
+
 TEST(Banned, ThrowInProduction) {
   EXPECT_THAT(Banned("libs/text/a.cc", "throw 1;"), HasSubstr("return a Status"));
   EXPECT_THAT(Banned("libs/text/a.cc", "// does not throw\nconst char* k = \"throw\";"), IsEmpty());
