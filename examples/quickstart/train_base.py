@@ -2,9 +2,9 @@
 
     train_base.py --data FOLDER --out base [--steps 3000]
 
-FOLDER holds wikitext-2/{valid,test}.txt and tinyshakespeare/input.txt (see data/LICENCES.md). The model and its tokenizer
-see general English only: WikiText-2's validation articles, and speeches of plays that no client holds, as prose without the
-speakers. None of the clients' text is among it, and neither is a restaurant or a stage direction.
+FOLDER holds wikitext-2/{valid,test}.txt and tinyshakespeare/input.txt (see data/LICENCES.md). The model and its
+tokenizer see general English only: WikiText-2's validation articles, and speeches of plays that no client holds, as
+prose without the speakers. None of the clients' text is among it. WikiText-2's test articles only measure.
 
 Needs torch, transformers and tokenizers. About 40 minutes on one core; the result is committed, so nobody has to wait.
 """
@@ -61,7 +61,7 @@ def plain(line: str) -> str:
         (r" (n't|'s|'re|'ve|'ll|'d|'m)\b", r"\1"),
         (r'" ([^"]*?) "', r'"\1"'),
         (r"(\w) '( |$)", r"\1'\2"),
-(r"\(\)|\( ?[,;]+ ?", ""),
+        (r"\(\)|\( ?[,;]+ ?", ""),
         (r"  +", " "),
     ]:
         line = re.sub(pattern, replacement, line)
@@ -69,7 +69,7 @@ def plain(line: str) -> str:
 
 
 def speeches(text: str) -> list[str]:
-    """The plays after the theatre's share (which ends where data/make_data.py cut it), as prose without the speakers."""
+    """The speeches of plays that are not the theatre's (data/make_data.py), as prose without the speakers."""
     prose = [" ".join(speech.split("\n")[1:]) for speech in text.split("\n\n")]
     return ["\n".join(prose[i : i + 20]) for i in range(0, len(prose), 20)]
 

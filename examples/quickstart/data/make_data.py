@@ -2,8 +2,8 @@
 
     make_data.py --data FOLDER
 
-FOLDER holds tinyshakespeare/input.txt and e2e-nlg/devset.csv. Each client gets what no other client and not the base model has
-seen (LICENCES.md): the theatre three plays, the tavern and the listings disjoint sets of E2E's restaurants.
+FOLDER holds tinyshakespeare/input.txt and e2e-nlg/devset.csv. Each client gets what neither another client nor the base
+model has seen (LICENCES.md): the theatre three plays, the tavern and the listings disjoint sets of E2E's restaurants.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def stated(row: dict) -> str:
 
 
 def descriptions(rows: list[dict]) -> list[dict]:
-    """E2E's records that call the places by name, blanks and full stops put right, in a fixed order that varies the places."""
+    """E2E's records that call the places by name, blanks and full stops put right, in a fixed order that varies places."""
     random.Random(7).shuffle(rows)
     kept, seen = [], {}
     for row in rows:
