@@ -75,7 +75,7 @@ class FolderTest : public testing::Test {
       tokenizer["post_processor"] = BeginningPostProcessor();
     }
     Write("tokenizer.json", tokenizer.dump());
-    Write("tokenizer_config.json", config.dump());
+    Write("tokenizer_config.json", config.is_null() ? "{}" : config.dump());
     absl::StatusOr<Tokenizer> loaded = Tokenizer::Load(folder_);
     EXPECT_TRUE(loaded.ok()) << loaded.status();
     return *std::move(loaded);
