@@ -5,7 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/status_macros.h"
+#include "libs/spec/suggestion.h"
 #include "libs/telemetry/exit.h"
 
 namespace splitft::cli {
@@ -131,35 +131,9 @@ absl::StatusOr<double> Arguments::Number(const std::string& flag, double fallbac
   return value;
 }
 
-// Optimal string alignment distance, row by row.
-static size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
-  for (size_t i = 0; i <= a.size(); ++i) {
-    for (size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        cost[i][j] = i + j;
-        continue;
-      }
-      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
-      }
-    }
-  }
-  return cost[a.size()][b.size()];
-}
-
-std::string ClosestWord(std::string_view word, std::span<const std::string> candidates) {
-  std::string best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
-  for (const std::string& candidate : candidates) {
-    const size_t distance = EditDistance(word.substr(0, 64), candidate);
-    if (distance < best_distance) {
-      best = candidate;
-      best_distance = distance;
-    }
-  }
-  return best;
+std::string ClosestWord(const std::string& word, std::span<const std::string> candidates) {
+  const std::vector<std::string_view> known(candidates.begin(), candidates.end());
+  return std::string(spec::Nearest(word, known));
 }
 
 absl::Status UsageError(const std::string& message) {

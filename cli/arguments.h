@@ -62,9 +62,9 @@ class Arguments {
   std::map<std::string, std::vector<std::string>> values_;
 };
 
-// The candidate nearest to `word` by edit distance (transpositions count once); empty where none is near enough to be
+// The candidate that `word` is most likely a misspelling of; empty where none is near.
 // meant.
-std::string ClosestWord(std::string_view word, std::span<const std::string> candidates);
+std::string ClosestWord(const std::string& word, std::span<const std::string> candidates);
 
 // An InvalidArgument that ends the program as wrong usage.
 absl::Status UsageError(const std::string& message);

@@ -6,7 +6,8 @@
 namespace splitft::cli {
 
 std::span<const Command> Commands() {
-  static const std::array commands = {RunCommand(), ValidateCommand(), VersionCommand(), CompletionCommand()};
+  static const std::array commands = {RunCommand(),      ValidateCommand(), PartitionCommand(),
+                                      GenerateCommand(), VersionCommand(),  CompletionCommand()};
   return commands;
 }
 
