@@ -2,9 +2,9 @@
 
     make_gpt2.py OUT [--tiny] [--clients 4]
 
-OUT gets model/ (a Hugging Face directory) and client0.txt, client1.txt and so on. The tokenizer has one word per token, so
-that the text is random over the whole vocabulary and a sequence has exactly the length asked for. --tiny: four blocks
-of width 64.
+OUT gets model/ (a Hugging Face directory) and client0.txt, client1.txt and so on. The tokenizer has one word per token,
+so that the text is random over the whole vocabulary and a sequence has exactly the length asked for. --tiny: four
+blocks of width 64.
 """
 
 import argparse

@@ -46,7 +46,7 @@ def stated(row: dict) -> str:
 
 
 def descriptions(rows: list[dict]) -> list[dict]:
-    """E2E's records that call the places by name, blanks and full stops put right, in a fixed order that varies places."""
+    """E2E's records that name the places, blanks and full stops put right, in a fixed order that varies the places."""
     random.Random(7).shuffle(rows)
     kept, seen = [], {}
     for row in rows:
