@@ -213,7 +213,7 @@ TEST(GrpcFailure, ShutdownDeliversWhatIsQueued) {
   }
   server->Shutdown(Soon());
   for (uint64_t step = 0; step < 3; ++step) {
-    EXPECT_EQ(stream->Receive(Soon())->key.step, step);
+    EXPECT_EQ(MustReceive(*stream).key.step, step);
   }
   EXPECT_EQ(stream->Receive(Soon()).status().code(), absl::StatusCode::kUnavailable);
 }

@@ -125,7 +125,7 @@ TEST(GrpcStream, TheServersReasonReachesTheClientAfterItsFrames) {
   ASSERT_TRUE(server->Send(id, PatternFrame(1, kMib)).ok());
   server->Close(id, absl::PermissionDeniedError("client \"bank\" is not of this job"));
   EXPECT_EQ(server->Send(id, PatternFrame(2)).code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(stream->Receive(Soon())->key.step, 1u);
+  EXPECT_EQ(MustReceive(*stream).key.step, 1u);
   const absl::Status status = stream->Receive(Soon()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
   EXPECT_THAT(std::string(status.message()), HasSubstr("not of this job"));
@@ -190,8 +190,8 @@ TEST(GrpcStream, AClientThatDoesNotReadFillsItsQueueOnly) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("does not read"));
   ASSERT_TRUE(server->Send(fine_id, PatternFrame(7)).ok());
-  EXPECT_EQ(fine->Receive(Soon())->key.step, 7u);
-  EXPECT_EQ(deaf->Receive(Soon())->key.step, 0u);
+  EXPECT_EQ(MustReceive(*fine).key.step, 7u);
+  EXPECT_EQ(MustReceive(*deaf).key.step, 0u);
 }
 
 TEST(GrpcStream, FramesOverTheLimitAreRefusedOnBothSides) {

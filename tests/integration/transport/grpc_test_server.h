@@ -51,6 +51,12 @@ What MustTakeA(protocol::FrameServer& server, protocol::StreamId* stream = nullp
   return std::holds_alternative<What>(event.what) ? std::get<What>(std::move(event.what)) : What();
 }
 
+inline protocol::Frame MustReceive(protocol::FrameStream& stream) {
+  absl::StatusOr<protocol::Frame> frame = stream.Receive(Soon());
+  EXPECT_TRUE(frame.ok()) << frame.status();
+  return frame.ok() ? *std::move(frame) : protocol::Frame();
+}
+
 // A hidden state of `bytes` bytes whose numbers depend on `step`.
 inline protocol::Frame PatternFrame(uint64_t step, size_t bytes = 0) {
   auto numbers = std::make_shared<std::vector<uint32_t>>(bytes / 4);
