@@ -322,11 +322,6 @@ std::string FieldReader::Advice(const Frame& frame, const std::string& key, std:
 
 FineTuneJob ReadFields(const Node& document, const std::filesystem::path& base_directory, Problems& problems) {
   FineTuneJob job;
-  if (document.kind != Node::Kind::kMapping) {
-    problems.Add("", absl::StrCat("the manifest is ", Show(document),
-                                  "; expected a mapping with apiVersion, kind, metadata and spec"));
-    return job;
-  }
   FieldReader reader(document, base_directory, problems);
   VisitFields(reader, job);
   reader.Finish();

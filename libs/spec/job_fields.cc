@@ -25,7 +25,7 @@ const SourceField kHubSource = {SourceKind::kHuggingFace,
                                 kHubForm};
 const SourceField kClaimSource = {
     SourceKind::kPersistentVolumeClaim,
-    {"persistentVolumeClaim", "A claim in the job's namespace, and a folder in it after a slash. Needs a cluster."},
+    {"persistentVolumeClaim", "A claim in the job's namespace and, after a slash, a path in it. Needs a cluster."},
     kClaimForm};
 const SourceField kHostSource = {
     SourceKind::kHostPath, {"hostPath", "An absolute path on the node that runs the pod."}, kAbsolutePathForm};
@@ -52,14 +52,16 @@ void VisitLora(FieldVisitor& v, Lora& lora) {
   v.Number({"alpha", "The adapters' output is scaled by alpha / rank."}, kAlphas, lora.alpha);
   v.Number({"dropout", "Share of an adapter's inputs that training drops."}, {0, 1, false, /*below_high=*/true},
            lora.dropout);
-  v.Texts({"targetModules", "The linear modules that get an adapter, by their Hugging Face names (q_proj, c_attn).",
-           false, "what PEFT chooses for the architecture"},
-          kModuleForm, lora.target_modules);
+  v.Texts(
+      {"targetModules",
+       "The linear modules that get an adapter, by their Hugging Face names (q_proj, c_attn); all-linear: every one.",
+       false, "what PEFT chooses for the architecture"},
+      kModuleForm, lora.target_modules);
   v.Integers(
       {"rankPattern", "Other ranks by module, as in PEFT: layers.3.self_attn.q_proj, or the end of such a name."},
       kModuleForm, kRanks, lora.rank_pattern);
   v.Numbers({"alphaPattern", "Likewise, other alphas by module."}, kModuleForm, kAlphas, lora.alpha_pattern);
-  v.Integer({"cutLayerRank", "Rank of the adapters in the last block before a client's cut; 0: no other than rank."},
+  v.Integer({"cutLayerRank", "Rank of the adapters in a client's last block, next to the cut; 0: rank."},
             {0, kRanks.high}, lora.cut_layer_rank);
   Source initial;
   if (lora.initial_adapter.has_value()) {

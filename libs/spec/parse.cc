@@ -8,6 +8,7 @@
 #include "libs/spec/overrides.h"
 #include "libs/spec/problems.h"
 #include "libs/spec/rules.h"
+#include "libs/spec/scalars.h"
 
 namespace splitft::spec {
 namespace {
@@ -35,6 +36,11 @@ absl::StatusOr<FineTuneJob> ParseJob(std::string_view yaml, const ParseOptions& 
     return problems.ToStatus();  // of what is not plain YAML, no field means what it seems to
   }
   ApplyOverrides(options.overrides, document, problems);
+  if (document.kind != Node::Kind::kMapping) {
+    problems.Add("", absl::StrCat("the manifest is ", Show(document),
+                                  "; expected a mapping with apiVersion, kind, metadata and spec"));
+    return problems.ToStatus();
+  }
   FineTuneJob job = ReadFields(document, *base_directory, problems);
   CheckRules(job, problems);
   if (!problems.empty()) {

@@ -174,8 +174,8 @@ std::string NumberText(double value) {
   std::array<char, 32> buffer;
   char* const end = buffer.data() + buffer.size();
   const bool plain = std::trunc(value) == value && std::abs(value) < kPlainBelow;
-  const auto result = plain ? std::to_chars(buffer.data(), end, static_cast<int64_t>(value))
-                            : std::to_chars(buffer.data(), end, value);
+  const auto result =
+      plain ? std::to_chars(buffer.data(), end, static_cast<int64_t>(value)) : std::to_chars(buffer.data(), end, value);
   return std::string(buffer.data(), result.ptr);
 }
 

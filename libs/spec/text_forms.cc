@@ -112,7 +112,7 @@ constinit const TextForm kHubForm = {
     .accepts = IsHubName,
 };
 constinit const TextForm kClaimForm = {
-    .expected = "a claim's name, or claim/path for a folder in it",
+    .expected = "a claim's name, or claim/path for a path in it",
     .pattern = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[^\\x00-\\x1f\\x7f]{1,4000})?",
     .accepts = IsClaim,
 };
