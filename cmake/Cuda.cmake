@@ -23,6 +23,7 @@ get_filename_component(cuda_root ${cuda_root}/../.. ABSOLUTE)
 # find no GPU.
 set(CMAKE_LINK_LIBRARY_USING_whether_needed_or_not_SUPPORTED TRUE)
 set(CMAKE_LINK_LIBRARY_USING_whether_needed_or_not "LINKER:--push-state,--no-as-needed" "<LINK_ITEM>" "LINKER:--pop-state")
+target_compile_definitions(splitft_torch INTERFACE SPLITFT_CUDA=1)
 target_include_directories(splitft_torch SYSTEM INTERFACE ${cuda_root}/include)
 target_link_libraries(splitft_torch INTERFACE
   $<LINK_LIBRARY:whether_needed_or_not,${SPLITFT_TORCH_DIR}/lib/libtorch_cuda.so> ${SPLITFT_TORCH_DIR}/lib/libc10_cuda.so

@@ -44,9 +44,6 @@ target_compile_options(splitft_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(splitft_flags INTERFACE -Wthread-safety)
 endif()
-if(SPLITFT_CUDA)
-  target_compile_definitions(splitft_flags INTERFACE SPLITFT_CUDA=1)
-endif()
 
 # Sanitizers see generated code too: a race in it is a race of ours.
 if(SPLITFT_SANITIZE)
