@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
+#include "nlohmann/json.hpp"
 #include <optional>
 #include <string>
 #include <string_view>

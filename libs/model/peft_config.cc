@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
+#include "nlohmann/json.hpp"
 #include <set>
 #include <vector>
 
