@@ -95,9 +95,7 @@ class SliceReader {
     if (whole && size >= kPayloadAlignment && reinterpret_cast<uintptr_t>(begin) % kPayloadAlignment == 0) {
       return {std::make_shared<grpc::Slice>(slices_[index_]), {reinterpret_cast<const std::byte*>(begin), size}};
     }
-    constexpr std::align_val_t kAlignment{kPayloadAlignment};
-    const std::shared_ptr<std::byte> memory(static_cast<std::byte*>(::operator new(size, kAlignment)),
-                                            [](std::byte* bytes) { ::operator delete(bytes, kAlignment); });
+    const std::shared_ptr<std::byte> memory = NewPayloadMemory(size);
     Read(size, memory.get());
     return {memory, {memory.get(), size}};
   }
@@ -144,6 +142,12 @@ grpc::Slice ShareSlice(const protocol::Payload& payload) {
 }
 
 }  // namespace
+
+std::shared_ptr<std::byte> NewPayloadMemory(size_t size) {
+  constexpr std::align_val_t kAlignment{kPayloadAlignment};
+  return {static_cast<std::byte*>(::operator new(size, kAlignment)),
+          [](std::byte* bytes) { ::operator delete(bytes, kAlignment); }};
+}
 
 absl::StatusOr<grpc::ByteBuffer> EncodeFrame(const protocol::Frame& frame, int64_t max_payload_bytes) {
   const wire::FrameHeader header = ToProto(frame);

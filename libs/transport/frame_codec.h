@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "absl/status/statusor.h"
 #include "libs/protocol/frame.h"
@@ -16,6 +17,9 @@ inline constexpr size_t kMaxFrameHeaderBytes = 64 << 10;
 inline constexpr int64_t kDefaultMaxPayloadBytes = int64_t{1} << 30;
 // Where a received payload's memory begins: a multiple of this.
 inline constexpr size_t kPayloadAlignment = 64;
+
+// Memory for a payload of `size` bytes, aligned to kPayloadAlignment, not initialised.
+std::shared_ptr<std::byte> NewPayloadMemory(size_t size);
 
 // The frame as gRPC sends it. The payload is not copied: the buffer's slices share its owner, and its bytes must not
 // change until the last of them is gone. ResourceExhausted: the header is over kMaxFrameHeaderBytes, or the payload
