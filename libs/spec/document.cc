@@ -27,10 +27,11 @@ class NodeBuilder : public YAML::EventHandler {
   explicit NodeBuilder(Problems& problems) : problems_(problems) {}
 
   Node TakeRoot() { return std::move(root_); }
+  bool too_deep() const { return too_deep_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ == 2) {
-      Refuse(mark, "a second document; a manifest is one");
+      Refuse(mark, "more after the end of the document; a manifest is one document");
     }
   }
   void OnDocumentEnd() override {}
@@ -169,6 +170,10 @@ size_t SequenceLength(std::string_view text) {
   return 0;
 }
 
+int LineCount(std::string_view text) {
+  return static_cast<int>(std::count(text.begin(), text.end(), '\n')) + (text.ends_with('\n') ? 0 : 1);
+}
+
 // Notes the first byte that no manifest may have.
 void CheckBytes(std::string_view yaml, Problems& problems) {
   int line = 1;
@@ -208,13 +213,19 @@ Node ParseDocument(std::string_view yaml, size_t limit_bytes, Problems& problems
     return {};
   }
   NodeBuilder builder(problems);
-  std::istringstream stream{std::string(yaml)};
+  // An end that is marked: without it yaml-cpp closes a quote that the document leaves open.
+  std::istringstream stream(absl::StrCat(std::string(yaml), yaml.ends_with('\n') ? "" : "\n", "...\n"));
   try {
     YAML::Parser parser(stream);
     while (problems.empty() && parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    AddAtLine(problems, error.mark.line + 1, absl::StrCat("not YAML: ", error.msg));
+    if (builder.too_deep()) {
+      return {};  // yaml-cpp's own limit, a little later
+    }
+    AddAtLine(problems, std::min(error.mark.line + 1, LineCount(yaml)),
+              error.msg == YAML::ErrorMsg::DOC_IN_SCALAR ? "a quote that is not closed"
+                                                         : absl::StrCat("not YAML: ", error.msg));
   }
   return builder.TakeRoot();
 }
