@@ -283,12 +283,11 @@ std::string ProgressText(const JobView& view) {
 
 std::optional<std::string> PlainProgress::Next(const JobView& view) {
   const int64_t interval = std::max<int64_t>(1, (view.total_steps + most_lines_ - 1) / most_lines_);
-  const bool due = view.step > 0 && view.step != printed_step_ &&
-                   (printed_step_ == 0 || view.step - printed_step_ >= interval || view.step == view.total_steps);
+  // The first step of each interval that is seen gets the line, so that steps which were missed cost none.
+  const bool due = view.step > printed_step_ && (printed_step_ == 0 || view.step == view.total_steps ||
+                                                 view.step / interval > printed_step_ / interval);
   if (due) {
-    // Lines fall on multiples of the interval even when steps were missed.
-    printed_step_ = view.step == view.total_steps ? view.step : view.step - view.step % interval;
-    printed_step_ = std::max<int64_t>(printed_step_, 1);
+    printed_step_ = view.step;
     phase_ = view.phase;
     return ProgressText(view);
   }
