@@ -19,7 +19,7 @@ test: configured ## Run all tests but the slow checks
 bench: build ## Measure, and print the table of docs/benchmarks.md
 	@scripts/setup.sh test
 	@ninja -C build --quiet bench
-	@tests/bench/run
+	@tests/bench/run build
 
 check: ## Format, linter, sanitizers, CUDA build, fuzz smoke, links
 	@scripts/check.sh
