@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
+#include "libs/telemetry/exit.h"
 #include "libs/protocol/frame_check.h"
 #include "libs/train/tensor_frame.h"
 
@@ -20,7 +21,10 @@ using protocol::WireFormat;
 
 // Fault codes come from the wire: whatever is no absl code is Unknown.
 absl::Status ClientFault(const std::string& client, const protocol::Fault& fault) {
-  return {static_cast<absl::StatusCode>(fault.code), absl::StrCat("client ", client, ": ", fault.message)};
+  // A consequence here: the client's own process ends with the cause.
+  return telemetry::WithExitCode(
+      {static_cast<absl::StatusCode>(fault.code), absl::StrCat("client ", client, ": ", fault.message)},
+      telemetry::ExitCode::kPeerLost);
 }
 
 protocol::StepMachine MakeMachine(const spec::FineTuneJob& job) {

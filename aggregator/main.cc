@@ -62,8 +62,11 @@ class Aggregation {
     transport::GrpcServerOptions server_options;
     server_options.address = flags_.at("listen");
     server_options.services = {&control_};
-    SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<transport::GrpcServer> server,
-                             transport::GrpcServer::Start(server_options));
+    absl::StatusOr<std::unique_ptr<transport::GrpcServer>> started = transport::GrpcServer::Start(server_options);
+    if (!started.ok()) {
+      return telemetry::WithExitCode(started.status(), telemetry::ExitCode::kJobFailed);
+    }
+    const std::unique_ptr<transport::GrpcServer> server = *std::move(started);
     SPLITFT_RETURN_IF_ERROR(Announce(fd, server->address()));
     log_.Info("listening", {{"address", server->address()}, {"job", setup.job_uid}});
     const absl::Status status = train::RunGuarded([&] { return Train(setup, output, *server); });

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
+#include "libs/telemetry/exit.h"
 #include "libs/protocol/frame_check.h"
 #include "libs/train/tensor_frame.h"
 
@@ -29,7 +30,10 @@ int64_t PeakMemoryBytes() {
 }
 
 absl::Status FaultStatus(const protocol::Fault& fault) {
-  return {static_cast<absl::StatusCode>(fault.code), absl::StrCat("the aggregator gave up: ", fault.message)};
+  // A consequence here: the cause is the aggregator's, or another client's.
+  return telemetry::WithExitCode(
+      {static_cast<absl::StatusCode>(fault.code), absl::StrCat("the aggregator gave up: ", fault.message)},
+      telemetry::ExitCode::kPeerLost);
 }
 
 // Adds the time since construction to a figure.
