@@ -1,4 +1,6 @@
 // What users see when a manifest is wrong, word for word.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "tests/unit/libs/spec/manifest.h"
