@@ -1,10 +1,10 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "libs/model/adapter_layout.h"
 #include "libs/model/batch_layout.h"
@@ -12,10 +12,12 @@
 // Shapes: N tokens of a ragged batch, D model, I in, O out, R rank.
 namespace splitft::model {
 
-// One block's adapters, ready to compute with: per slot of the block A [R, I] and B [O, R] in the compute dtype and device.
+// One block's adapters, ready to compute with: per slot of the block A [R, I] and B [O, R] in the compute dtype and
+// device.
 class BlockAdapters {
  public:
-  // `block_flat`: this block's fp32 range of the flat vector, on any device; copied and cast. `dropout` in [0, 1), `seed` the job's.
+  // `block_flat`: this block's fp32 range of the flat vector, on any device; copied and cast. `dropout` in [0, 1),
+  // `seed` the job's.
   BlockAdapters(const AdapterLayout& layout, int block, const at::Tensor& block_flat, const at::TensorOptions& options);
 
   struct Pair {
@@ -59,7 +61,8 @@ class Block {
                              std::unique_ptr<BlockTape>* tape) const = 0;
 
   // Gradient of the loss by the block's output -> by its input. Adds the adapters' gradients to `flat_grad` (fp32, this
-  // block's range of the flat vector, zero-based). With `need_input_gradient` false returns an undefined tensor and saves the work.
+  // block's range of the flat vector, zero-based). With `need_input_gradient` false returns an undefined tensor and
+  // saves the work.
   virtual at::Tensor Backward(const at::Tensor& grad_ND, const BlockContext& context, std::unique_ptr<BlockTape> tape,
                               at::Tensor* flat_grad, bool need_input_gradient) const = 0;
 };

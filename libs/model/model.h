@@ -1,10 +1,10 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <filesystem>
 #include <memory>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "absl/status/statusor.h"
 #include "libs/model/batch_layout.h"
@@ -47,9 +47,11 @@ class LossHead {
 
 inline constexpr int64_t kIgnoredLabel = -100;
 
-// Each reads and maps only the tensors of its own part. Errors name the tensor: missing (NotFound), wrong shape or type (InvalidArgument).
+// Each reads and maps only the tensors of its own part. Errors name the tensor: missing (NotFound), wrong shape or type
+// (InvalidArgument).
 absl::StatusOr<std::unique_ptr<Embedding>> LoadEmbedding(const ModelDirectory& directory, const Placement& placement);
-absl::StatusOr<std::unique_ptr<Block>> LoadBlock(const ModelDirectory& directory, int block, const Placement& placement);
+absl::StatusOr<std::unique_ptr<Block>> LoadBlock(const ModelDirectory& directory, int block,
+                                                 const Placement& placement);
 absl::StatusOr<std::unique_ptr<LossHead>> LoadLossHead(const ModelDirectory& directory, const Placement& placement);
 
 // "auto", "cpu" or "cuda:N" -> a device this build and machine have; auto is a GPU where there is one. InvalidArgument
