@@ -35,9 +35,9 @@ grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits) {
 }
 
 gpr_timespec GrpcTime(TimePoint point) {
-  // Both count the same monotonic clock.
-  const Duration since = point.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  // Both count the same monotonic clock, from its beginning.
+  const Duration since = std::max(point.time_since_epoch(), Duration::zero());
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
   return {.tv_sec = seconds.count(),
           .tv_nsec = static_cast<int32_t>((since - seconds).count()),
           .clock_type = GPR_CLOCK_MONOTONIC};
