@@ -92,7 +92,7 @@ constinit const TextForm kColumnForm = {
     .accepts = IsColumn,
 };
 constinit const TextForm kKeyForm = {
-    .expected = "a key of 1 to 317 bytes without control characters",
+    .expected = "1 to 317 bytes without control characters",
     .pattern = "[^\\x00-\\x1f\\x7f]{1,317}",
     .accepts = IsKey,
 };

@@ -1,7 +1,7 @@
 // What users see when a manifest is wrong, word for word.
-#include <algorithm>
-
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "tests/unit/libs/spec/manifest.h"
 
@@ -60,6 +60,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadSection{"lora", "{rankPattern: [4]}", "spec.lora.rankPattern: a list is not a mapping"},
         BadSection{"lora", "{rankPattern: {h.0.attn: 0}}",
                    "spec.lora.rankPattern[\"h.0.attn\"]: 0 is not an integer from 1 to 4096"},
+        BadSection{"lora", "{rankPattern: {\"\": 4}}",
+                   "spec.lora.rankPattern[\"\"]: the key is not a module's name (letters, digits, '_', '-' and '.', at "
+                   "most 256)"},
         BadSection{
             "lora", "{alphaPattern: {\"h.*\": 4}}",
             "spec.lora.alphaPattern[\"h.*\"]: the key is not a module's name (letters, digits, '_', '-' and '.', at "
@@ -271,6 +274,29 @@ TEST(ParseJob, RefusesWhatIsNoMapping) {
   EXPECT_EQ(ErrorOf("# only a comment\n"), std::string("the manifest is nothing") + kExpected);
   EXPECT_EQ(ErrorOf("hello"), std::string("the manifest is hello") + kExpected);
   EXPECT_EQ(ErrorOf("[1, 2]"), std::string("the manifest is a list") + kExpected);
+}
+
+TEST(ParseJob, SaysOnlyWhatIsNoPlainYamlWhereSomethingIs) {
+  EXPECT_EQ(ErrorOf("apiVersion: &v v1\nkind: !!str x\n"),
+            "line 1: an anchor (&); write the value out where it is used\n"
+            "line 2: the tag tag:yaml.org,2002:str; tags are not allowed");
+}
+
+TEST(ParseJob, LimitsTheManifestsLength) {
+  const std::string yaml = Manifest() + "#" + std::string(kManifestLimitBytes, '-');
+  EXPECT_EQ(ErrorOf(yaml),
+            "the manifest is " + std::to_string(yaml.size()) + " bytes long; at most 262144 are allowed");
+  EXPECT_TRUE(ParseJob(yaml, {.base_directory = "/jobs", .limit_bytes = yaml.size()}).ok());
+}
+
+TEST(ParseJob, ChecksLabelsAndAnnotationsLoosely) {
+  const std::string name = "{name: quickstart}";
+  std::string yaml = Manifest();
+  yaml.replace(yaml.find(name), name.size(), "{name: quickstart, labels: {\"\": a, b: 1}, annotations: {c: ~}}");
+  EXPECT_EQ(ErrorOf(yaml),
+            "metadata.labels[\"\"]: the key is not 1 to 317 bytes without control characters\n"
+            "metadata.labels.b: 1 is a number in YAML; put it in quotes to make it a string\n"
+            "metadata.annotations.c: nothing is not a string");
 }
 
 TEST(ParseJob, IsInvalidArgument) { EXPECT_TRUE(absl::IsInvalidArgument(Parse("hello").status())); }
