@@ -115,7 +115,9 @@ absl::Status RunSession::StartAggregator() {
 }
 
 void RunSession::StartWorkers(const std::string& address) {
-  reporter_.OnLine(absl::StrCat("aggregator listens on ", address));
+  if (options_.verbose) {
+    reporter_.OnLine(absl::StrCat("the aggregator listens on ", address));
+  }
   for (size_t i = 1; i < processes_.size(); ++i) {
     StartWorker(static_cast<int>(i), address);
   }

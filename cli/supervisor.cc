@@ -151,7 +151,10 @@ int Supervisor::Culprit() const {
 
 std::string Supervisor::CauseOf(const Process& process) const {
   if (process.exit->signal != 0) {
-    const std::string last = process.error.empty() ? "" : absl::StrCat("; its last line: ", process.error);
+    // A crash has last words; what somebody else killed was saying is beside the point.
+    const bool crashed = process.exit->signal != SIGKILL && process.exit->signal != SIGTERM;
+    const std::string last =
+        crashed && !process.error.empty() ? absl::StrCat("; its last line: ", process.error) : std::string();
     return absl::StrCat(process.name, " ", DescribeSignal(process.exit->signal), last);
   }
   if (!process.error.empty()) {

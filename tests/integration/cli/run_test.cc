@@ -305,7 +305,7 @@ TEST_F(Run, OnATerminalRedrawsInPlaceAndGivesTheCursorBack) {
   const std::string shown = InTerminal(Command(), {"FAKE_STEPS=40", "LANG=C.UTF-8", "TERM=xterm-256color"}, &exit_code);
   EXPECT_EQ(exit_code, 0);
   EXPECT_THAT(shown, StartsWith("\x1b[?25l"));
-  EXPECT_THAT(shown, HasSubstr("\x1b[9A\r\x1b[J"));  // ten lines less the last, redrawn
+  EXPECT_THAT(shown, HasSubstr("\x1b[8A\r\x1b[J"));  // back over the eight lines
   EXPECT_THAT(shown, HasSubstr("hospital"));
   EXPECT_THAT(shown, HasSubstr("step 40/40"));
   EXPECT_GT(shown.rfind("\x1b[?25h"), shown.rfind("\x1b[?25l"));

@@ -74,7 +74,7 @@ TEST(Supervisor, ALostPeerIsTheCauseWhenThereIsNoOther) {
 
 TEST(Supervisor, NamesTheSignalThatKilled) {
   Supervisor supervisor = Running();
-  supervisor.OnExit(kBank, {.signal = SIGKILL}, "", At(10));
+  supervisor.OnExit(kBank, {.signal = SIGKILL}, "2026 info step 7 done", At(10));
   EXPECT_EQ(supervisor.verdict().exit_code, 1);
   EXPECT_EQ(supervisor.verdict().cause, "client bank was killed by signal 9 (Killed; out of memory?)");
 }
