@@ -49,6 +49,7 @@ function(splitft_test name level folder)
     add_executable(${level}_${name} ${sources})
     target_link_libraries(${level}_${name} PRIVATE splitft_flags GTest::gtest GTest::gmock GTest::gtest_main ${ARGN})
     add_test(NAME ${level}.${name} COMMAND ${level}_${name})
-    set_tests_properties(${level}.${name} PROPERTIES LABELS ${level} TIMEOUT 600)
+    set_tests_properties(${level}.${name} PROPERTIES LABELS ${level} TIMEOUT 600
+      ENVIRONMENT_MODIFICATION "${SPLITFT_SANITIZE_ENVIRONMENT}")
   endif()
 endfunction()
