@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,6 +50,9 @@ void ReadHeads(const Defaults& defaults, ConfigFields* fields, ModelConfig* conf
       fields->Refuse("num_attention_heads",
                      absl::StrCat("a divisor of hidden_size, which is ", config->hidden_size, ", or a head_dim"));
     }
+  }
+  if (config->head_count * config->head_size > std::numeric_limits<int32_t>::max()) {
+    fields->Refuse("num_attention_heads", absl::StrCat("less, at ", config->head_size, " elements a head"));
   }
   if (config->head_size % 2 != 0) {
     fields->Fail(absl::InvalidArgumentError(absl::StrCat(fields->source(), ": heads have ", config->head_size,

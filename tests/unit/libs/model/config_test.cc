@@ -204,6 +204,7 @@ TEST(ModelConfig, NamesWhatIsMissingIllTypedOrImpossible) {
   EXPECT_THAT(Invalid(With(Gpt2(), {{"tie_word_embeddings", 1}})), HasSubstr("expected true or false"));
   EXPECT_THAT(Invalid(With(Llama(), {{"num_key_value_heads", 3}})), HasSubstr("num_key_value_heads is 3"));
   EXPECT_THAT(Invalid(With(Llama(), {{"head_dim", 7}})), HasSubstr("an even number"));
+  EXPECT_THAT(Invalid(With(Llama(), {{"head_dim", 1 << 30}})), HasSubstr("num_attention_heads is 4; expected less"));
   EXPECT_THAT(Invalid(json::array()), HasSubstr("expected a JSON object"));
   EXPECT_EQ(ParseModelConfig("{\"model_type\": ").status().code(), absl::StatusCode::kInvalidArgument);
 }
