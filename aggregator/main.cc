@@ -71,7 +71,7 @@ class Aggregation {
     log_.Info("listening", {{"address", server->address()}, {"job", setup.job_uid}});
     const absl::Status status = train::RunGuarded([&] { return Train(setup, output, *server); });
     if (!status.ok()) {
-      control::JobEvent event;
+      control::JobEvent event = last_event_;
       event.set_phase(control::FAILED);
       event.set_reason(absl::StatusCodeToString(status.code()));
       event.set_message(std::string(status.message()));
@@ -107,6 +107,7 @@ class Aggregation {
                              .server = server,
                              .clock = SystemClock(),
                              .report = [&](const control::JobEvent& event) {
+                               last_event_ = event;
                                control_.Publish(event);
                                return output.Record(event);
                              }});
@@ -133,6 +134,7 @@ class Aggregation {
   const Flags& flags_;
   const telemetry::Log& log_;
   ControlService control_;
+  control::JobEvent last_event_;  // of the coordinator
 };
 
 absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log) {

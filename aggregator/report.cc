@@ -58,8 +58,9 @@ std::string Tiles(const JobHistory& history) {
     up += client.bytes_up;
     down += client.bytes_down;
   }
-  std::string tiles =
-      Tile("Loss", Loss(totals.last_loss), absl::StrCat("from ", Loss(totals.first_loss), "; means of 10 steps"));
+  std::string tiles = Tile(
+      "Loss", Loss(totals.last_loss),
+      absl::StrCat("from ", Loss(totals.first_loss), "; means of ", std::min<int64_t>(10, totals.steps), " steps"));
   if (!history.evaluations().empty()) {
     tiles += Tile("Held-out loss", Loss(history.evaluations().back().loss),
                   absl::StrCat("from ", Loss(history.evaluations().front().loss)));
