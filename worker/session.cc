@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
-#include "libs/telemetry/exit.h"
 #include "libs/protocol/frame_check.h"
+#include "libs/telemetry/exit.h"
 #include "libs/train/tensor_frame.h"
 
 namespace splitft::worker {

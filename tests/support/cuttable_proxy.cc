@@ -67,6 +67,11 @@ void CuttableProxy::Cut() {
   connections_.clear();
 }
 
+std::string CuttableProxy::Seen() const {
+  const MutexLock lock(mutex_);
+  return seen_;
+}
+
 void CuttableProxy::Run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     std::vector<pollfd> polled = {{.fd = listener_.get(), .events = POLLIN, .revents = 0}};
@@ -112,6 +117,9 @@ bool CuttableProxy::Forward(const UniqueFd& from, const UniqueFd& to, short even
   const ssize_t got = ::recv(from.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
   if (got < 0) {
     return errno == EAGAIN || errno == EWOULDBLOCK;
+  }
+  if (got > 0) {
+    seen_.append(bytes.data(), static_cast<size_t>(got));
   }
   return got > 0 && WriteAll(to.get(), bytes.data(), got);
 }

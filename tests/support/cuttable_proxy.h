@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -23,6 +24,8 @@ class CuttableProxy {
   void Cut();
   // Forwards nothing from now on and says nothing: a cable pulled.
   void Freeze() { frozen_ = true; }
+  // Every byte that crossed so far, both ways, in the order it was forwarded.
+  std::string Seen() const;
 
  private:
   struct Connection {
@@ -32,13 +35,14 @@ class CuttableProxy {
   explicit CuttableProxy(int target_port) : target_port_(target_port) {}
   void Run(std::stop_token stop);
   // False: the connection is over.
-  bool Forward(const UniqueFd& from, const UniqueFd& to, short events);
+  bool Forward(const UniqueFd& from, const UniqueFd& to, short events) SPLITFT_REQUIRES(mutex_);
 
   const int target_port_;
   int port_ = 0;
   UniqueFd listener_;
   std::atomic<bool> frozen_ = false;
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  std::string seen_ SPLITFT_GUARDED_BY(mutex_);
   std::vector<Connection> connections_ SPLITFT_GUARDED_BY(mutex_);
   std::jthread thread_;
 };

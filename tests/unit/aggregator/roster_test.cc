@@ -15,7 +15,8 @@ class RosterTest : public ::testing::Test {
   static spec::FineTuneJob Job() {
     spec::FineTuneJob job;
     job.split.tail_blocks = 1;
-    job.clients = {{.name = "bank", .cut_layer = 1, .batch_size = 2}, {.name = "hospital", .cut_layer = 2, .weight = 3}};
+    job.clients = {{.name = "bank", .cut_layer = 1, .batch_size = 2},
+                   {.name = "hospital", .cut_layer = 2, .weight = 3}};
     return job;
   }
   static model::AdapterLayout Layout() {
@@ -29,7 +30,11 @@ class RosterTest : public ::testing::Test {
     return model::AdapterLayout::Create(config, {.rank = 2, .target_modules = {"c_attn"}}).value();
   }
   protocol::Hello GoodHello() const {
-    return {.model_digest = 5, .adapter_elements = 256, .hidden_size = 8, .formats = {protocol::WireFormat::kFp32}, .train_rows = 3};
+    return {.model_digest = 5,
+            .adapter_elements = 256,
+            .hidden_size = 8,
+            .formats = {protocol::WireFormat::kFp32},
+            .train_rows = 3};
   }
 
   const JobIdentity identity_{.model_digest = 5, .adapter_elements = 256, .hidden_size = 8};
@@ -73,10 +78,13 @@ TEST_F(RosterTest, RefusesWhoseJobDiffersNamingWhat) {
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     return std::string(status.message());
   };
-  EXPECT_THAT(refusal([](protocol::Hello& h) { h.protocol_version = 99; }), HasSubstr("protocol version 99; this job's is 1"));
-  EXPECT_THAT(refusal([](protocol::Hello& h) { h.model_digest = 6; }), HasSubstr("config.json has digest 6; this job's is 5"));
+  EXPECT_THAT(refusal([](protocol::Hello& h) { h.protocol_version = 99; }),
+              HasSubstr("protocol version 99; this job's is 1"));
+  EXPECT_THAT(refusal([](protocol::Hello& h) { h.model_digest = 6; }),
+              HasSubstr("config.json has digest 6; this job's is 5"));
   EXPECT_THAT(refusal([](protocol::Hello& h) { h.hidden_size = 16; }), HasSubstr("hidden size 16; this job's is 8"));
-  EXPECT_THAT(refusal([](protocol::Hello& h) { h.adapter_elements = 1; }), HasSubstr("adapters of size 1; this job's is 256"));
+  EXPECT_THAT(refusal([](protocol::Hello& h) { h.adapter_elements = 1; }),
+              HasSubstr("adapters of size 1; this job's is 256"));
   EXPECT_THAT(refusal([](protocol::Hello& h) { h.formats.clear(); }), HasSubstr("cannot decode fp32"));
   EXPECT_THAT(refusal([](protocol::Hello& h) { h.train_rows = 0; }), HasSubstr("no sample to train on"));
 }
