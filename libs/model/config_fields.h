@@ -2,12 +2,12 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include "nlohmann/json.hpp"
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "nlohmann/json.hpp"
 
 namespace splitft::model {
 

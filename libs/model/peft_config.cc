@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include "nlohmann/json.hpp"
 #include <set>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "libs/model/config_fields.h"
 #include "libs/model/module_match.h"
 #include "libs/model/strict_json.h"
+#include "nlohmann/json.hpp"
 
 namespace splitft::model {
 namespace {

@@ -1,10 +1,10 @@
 #pragma once
 
-#include "nlohmann/json.hpp"
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "nlohmann/json.hpp"
 
 namespace splitft::model {
 

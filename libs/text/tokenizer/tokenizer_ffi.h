@@ -39,7 +39,8 @@ void splitft_ids_free(SplitftIds ids);
 // tokenizer.json. Its truncation and padding are switched off: what is encoded is the whole text.
 char* splitft_tokenizer_from_json(SplitftBytes json, SplitftTokenizer** out);
 // GPT-2's byte-level BPE from vocab.json and merges.txt.
-char* splitft_tokenizer_from_gpt2(SplitftBytes vocab, SplitftBytes merges, int add_prefix_space, SplitftTokenizer** out);
+char* splitft_tokenizer_from_gpt2(SplitftBytes vocab, SplitftBytes merges, int add_prefix_space,
+                                  SplitftTokenizer** out);
 void splitft_tokenizer_free(SplitftTokenizer* tokenizer);
 
 // Before first use. `added_tokens`: a JSON list of tokenizer.json's added-token objects; those present already stay.
