@@ -52,9 +52,10 @@ endif()
 if(SPLITFT_SANITIZE)
   add_compile_options(-fsanitize=${SPLITFT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${SPLITFT_SANITIZE})
-  # What tests run with. Debian's libraries are not built for ThreadSanitizer: it watches the calls of ours only.
+  # What tests run with. Debian's libraries are not built for ThreadSanitizer: it watches calls of ours only, and the
+  # file names what it reports of gRPC all the same.
   set(SPLITFT_SANITIZE_ENVIRONMENT
     ASAN_OPTIONS=set:detect_stack_use_after_return=1:strict_string_checks=1
     UBSAN_OPTIONS=set:print_stacktrace=1
-    TSAN_OPTIONS=set:ignore_noninstrumented_modules=1:halt_on_error=1)
+    TSAN_OPTIONS=set:ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=${CMAKE_SOURCE_DIR}/tests/support/tsan.supp)
 endif()

@@ -27,7 +27,7 @@ check_links() { scripts/check_links.py; }
 # The build's record of what includes what is the linter's, too.
 check_lint() { build release all && scripts/lint.py build; }
 check_asan() { build asan all && run_tests build-asan 'unit|sim|golden'; }
-check_tsan() { build tsan all && run_tests build-tsan 'unit|sim'; }
+check_tsan() { build tsan all && run_tests build-tsan 'unit|sim|integration'; }
 check_cuda() { scripts/setup.sh cuda && build cuda programs; }
 check_fuzz() { scripts/fuzz.sh 10; }
 
