@@ -142,17 +142,16 @@ std::string Fill(std::string_view page, const std::vector<std::pair<std::string_
 
 std::string RenderReport(const ReportInput& input) {
   const size_t clients = input.history.clients().size();
-  return Fill(
-      ReportTemplate(),
-      {{"title", EscapeHtml(input.job)},
-       {"reason", EscapeHtml(input.reason)},
-       {"lead", EscapeHtml(absl::StrCat(input.model, ", fine-tuned by ", clients, clients == 1 ? " client" : " clients",
-                                        " whose text stayed where it was."))},
-       {"tiles", Tiles(input.history)},
-       {"clients", ClientTable(input.history)},
-       {"traffic", TrafficTable(input.history)},
-       {"manifest", EscapeHtml(input.manifest)},
-       {"data", ReportData(input.history)}});
+  return Fill(ReportTemplate(),
+              {{"title", EscapeHtml(input.job)},
+               {"reason", EscapeHtml(input.reason)},
+               {"lead", EscapeHtml(absl::StrCat(input.model, ", fine-tuned by ", clients,
+                                                clients == 1 ? " client" : " clients", ", each on its own text."))},
+               {"tiles", Tiles(input.history)},
+               {"clients", ClientTable(input.history)},
+               {"traffic", TrafficTable(input.history)},
+               {"manifest", EscapeHtml(input.manifest)},
+               {"data", ReportData(input.history)}});
 }
 
 }  // namespace splitft::aggregator

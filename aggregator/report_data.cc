@@ -18,7 +18,8 @@ using ClientTotals = JobHistory::ClientTotals;
 constexpr size_t kMostLossCurves = 12;
 
 // What frames carry, as people think of it; the order is that of the colours.
-constexpr std::array kCategories = {"hidden states", "gradients", "adapters", "adapter gradients", "labels", "other"};
+constexpr std::array kCategories = {"hidden states", "gradients",  "adapters", "adapter gradients",
+                                    "labels",        "evaluation", "other"};
 
 size_t Category(std::string_view kind) {
   if (kind == "HiddenUp" || kind == "HiddenDown") {
@@ -33,7 +34,10 @@ size_t Category(std::string_view kind) {
   if (kind == "StepEnd") {
     return 3;
   }
-  return kind == "LabelsUp" ? 4 : 5;
+  if (kind == "LabelsUp") {
+    return 4;
+  }
+  return kind.starts_with("Eval") ? 5 : 6;
 }
 
 // Five digits are more than a screen shows. JSON knows no NaN.

@@ -31,8 +31,8 @@ CommandSpec Spec() {
                     {.name = "--top-k", .value_name = "K", .help = "keep the K likeliest tokens (default: 0, all)"},
                     {.name = "--seed", .value_name = "S", .help = "of the draws (default: 0)"},
                     {.name = "--chat", .help = "put the prompt as a user's message into the model's chat template"}},
-          .examples = {{.command = "splitft generate --model base --prompt \"The \"", .what = "the base alone"},
-                       {.command = "splitft generate --model base --adapter out --prompt \"The \" --temperature 0",
+          .examples = {{.command = "splitft generate --model base --prompt \"The\"", .what = "the base alone"},
+                       {.command = "splitft generate --model base --adapter out --prompt \"The\" --temperature 0",
                         .what = "with an adapter, the most likely text"}}};
 }
 

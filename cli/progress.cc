@@ -39,7 +39,8 @@ Progress::Progress(std::string job, const std::vector<ClientStart>& clients, Tim
 void Progress::Add(const control::JobEvent& event, TimePoint now) {
   const int64_t new_steps = event.has_figures() ? event.step() - view_.step : 0;
   view_.phase = event.phase();
-  view_.total_steps = event.total_steps();
+  // An event about the job's failure may know no steps.
+  view_.total_steps = std::max(view_.total_steps, event.total_steps());
   if (new_steps > 0) {
     const control::StepFigures& figures = event.figures();
     view_.step = event.step();

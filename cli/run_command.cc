@@ -95,9 +95,10 @@ absl::Status FailedRun(const Verdict& verdict, const RunSession& session, const 
     }
   }
   std::error_code error;
-  context.err << (fs::exists(output / "metrics.jsonl", error)
-                      ? "No adapter was written; metrics of the steps that were done are in "
-                      : "No adapter was written; nothing of use is in ")
+  const auto metrics_bytes = fs::file_size(output / "metrics.jsonl", error);
+  context.err << (!error && metrics_bytes > 0
+                      ? "No adapter was written; the metrics of the steps that were done are in "
+                      : "No adapter was written; no step was done; nothing of use is in ")
               << output.string() << "\n";
   return telemetry::WithExitCode(absl::AbortedError(verdict.cause),
                                  static_cast<telemetry::ExitCode>(verdict.exit_code));

@@ -88,17 +88,18 @@ std::string FormatRunSummary(const RunResult& result) {
   }
   absl::StrAppend(&text, ".\n");
   absl::StrAppend(&text, "Sent by clients ", FormatBytes(totals.bytes_up), ", received ",
-                  FormatBytes(totals.bytes_down), "; no text",
-                  result.job.split.labels == spec::LabelSide::kClient ? ", token or label" : "",
-                  " left a client's process.\n\n");
+                  FormatBytes(totals.bytes_down),
+                  result.job.split.labels == spec::LabelSide::kClient
+                      ? "; no text, token or label left a client's process.\n\n"
+                      : "; with labels on the server, the aggregator has seen the tokens.\n\n");
   absl::StrAppend(&text, "  adapter  ", ShortPath(output, result.working_directory), "  (PEFT loads this folder)\n");
   absl::StrAppend(&text, "  report   ", ShortPath(output / "report.html", result.working_directory), "\n");
   absl::StrAppend(&text, "  metrics  ", ShortPath(output / "metrics.jsonl", result.working_directory), "\n\n");
 
   const std::string generate = absl::StrCat("  ", ShellWord(result.program), " generate --model ",
                                             PathWord(result.job.model.source.value, result));
-  absl::StrAppend(&text, "Try next, before and after fine-tuning:\n", generate, " --prompt \"The \"\n", generate,
-                  " --adapter ", PathWord(output, result), " --prompt \"The \"\n");
+  absl::StrAppend(&text, "Try next, before and after fine-tuning:\n", generate, " --prompt \"The\"\n", generate,
+                  " --adapter ", PathWord(output, result), " --prompt \"The\"\n");
   return text;
 }
 

@@ -92,6 +92,18 @@ TEST(Progress, KeepsTheLastEvaluation) {
   EXPECT_EQ(progress.View(At(2)).eval_loss, 2.5);
 }
 
+TEST(Progress, AFailureThatKnowsNoStepsForgetsNone) {
+  Progress progress = NewProgress();
+  progress.Add(Step(26), At(1));
+  control::JobEvent event;
+  event.set_phase(control::FAILED);
+  progress.Add(event, At(2));
+  const JobView view = progress.View(At(2));
+  EXPECT_EQ(view.phase, control::FAILED);
+  EXPECT_EQ(view.step, 26);
+  EXPECT_EQ(view.total_steps, 100);
+}
+
 TEST(Progress, ALostClientIsShownAsSuch) {
   Progress progress = NewProgress();
   progress.Add(Step(1), At(1));

@@ -96,14 +96,15 @@ TEST(RunSummary, SaysWhatWasMadeAndWhatToTryNext) {
             "  metrics  out/metrics.jsonl\n"
             "\n"
             "Try next, before and after fine-tuning:\n"
-            "  ./build/bin/splitft generate --model 'my base' --prompt \"The \"\n"
-            "  ./build/bin/splitft generate --model 'my base' --adapter out --prompt \"The \"\n");
+            "  ./build/bin/splitft generate --model 'my base' --prompt \"The\"\n"
+            "  ./build/bin/splitft generate --model 'my base' --adapter out --prompt \"The\"\n");
 }
 
 TEST(RunSummary, DoesNotClaimThatLabelsStayedWhereTheyDidNot) {
   spec::FineTuneJob job = Job();
   job.split.labels = spec::LabelSide::kServer;
-  EXPECT_THAT(FormatRunSummary(Result(job)), Not(HasSubstr("label left")));
+  EXPECT_THAT(FormatRunSummary(Result(job)), Not(HasSubstr("left a client's process")));
+  EXPECT_THAT(FormatRunSummary(Result(job)), HasSubstr("the aggregator has seen the tokens"));
 }
 
 TEST(CompletedJson, HasTheTotals) {
