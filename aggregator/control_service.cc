@@ -16,7 +16,7 @@ class ControlService::Watcher final : public grpc::ServerWriteReactor<control::J
 
   // Writes the job's state if it is newer than what was written and no write is under way. The lock is held over
   // StartWrite so that OnDone cannot delete this in between; gRPC never runs a reaction inside it.
-  void WriteIfNewer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(service_.mutex_) {
+  void WriteIfNewer() SPLITFT_REQUIRES(service_.mutex_) {
     if (writing_ || finished_ || service_.version_ == written_) {
       return;
     }
@@ -27,7 +27,7 @@ class ControlService::Watcher final : public grpc::ServerWriteReactor<control::J
   }
 
   void OnWriteDone(bool ok) override {
-    const absl::MutexLock lock(&service_.mutex_);
+    const MutexLock lock(service_.mutex_);
     writing_ = false;
     if (!ok || IsLast(event_)) {
       FinishOnce();
@@ -37,13 +37,13 @@ class ControlService::Watcher final : public grpc::ServerWriteReactor<control::J
   }
 
   void OnCancel() override {
-    const absl::MutexLock lock(&service_.mutex_);
+    const MutexLock lock(service_.mutex_);
     FinishOnce();
   }
 
   void OnDone() override {
     {
-      const absl::MutexLock lock(&service_.mutex_);
+      const MutexLock lock(service_.mutex_);
       service_.watchers_.erase(this);
     }
     delete this;
@@ -66,7 +66,7 @@ class ControlService::Watcher final : public grpc::ServerWriteReactor<control::J
 };
 
 void ControlService::Publish(const control::JobEvent& event) {
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   event_ = event;
   ++version_;
   for (Watcher* watcher : watchers_) {
@@ -77,7 +77,7 @@ void ControlService::Publish(const control::JobEvent& event) {
 grpc::ServerWriteReactor<control::JobEvent>* ControlService::Watch(grpc::CallbackServerContext* /*context*/,
                                                                    const control::WatchRequest* /*request*/) {
   auto* watcher = new Watcher(*this);
-  const absl::MutexLock lock(&mutex_);
+  const MutexLock lock(mutex_);
   watchers_.insert(watcher);
   watcher->WriteIfNewer();
   return watcher;

@@ -2,9 +2,9 @@
 
 #include <set>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "api/proto/control.grpc.pb.h"
+#include "libs/base/mutex.h"
+#include "libs/base/thread_annotations.h"
 
 namespace splitft::aggregator {
 
@@ -13,7 +13,7 @@ namespace splitft::aggregator {
 class ControlService final : public control::Control::CallbackService {
  public:
   // Makes `event` what the job is now.
-  void Publish(const control::JobEvent& event) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Publish(const control::JobEvent& event) SPLITFT_EXCLUDES(mutex_);
 
   grpc::ServerWriteReactor<control::JobEvent>* Watch(grpc::CallbackServerContext* context,
                                                      const control::WatchRequest* request) override;
@@ -21,10 +21,10 @@ class ControlService final : public control::Control::CallbackService {
  private:
   class Watcher;
 
-  absl::Mutex mutex_;
-  control::JobEvent event_ ABSL_GUARDED_BY(mutex_);
-  uint64_t version_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::set<Watcher*> watchers_ ABSL_GUARDED_BY(mutex_);
+  Mutex mutex_;
+  control::JobEvent event_ SPLITFT_GUARDED_BY(mutex_);
+  uint64_t version_ SPLITFT_GUARDED_BY(mutex_) = 0;
+  std::set<Watcher*> watchers_ SPLITFT_GUARDED_BY(mutex_);
 };
 
 }  // namespace splitft::aggregator

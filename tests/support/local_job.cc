@@ -1,12 +1,12 @@
 #include "tests/support/local_job.h"
 
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "aggregator/coordinator.h"
 #include "aggregator/server_model.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 #include "libs/model/peft_adapter.h"
 #include "libs/protocol/loopback_network.h"
@@ -21,7 +21,7 @@ namespace {
 // A stream that an eavesdropper listens to.
 class TappedStream final : public protocol::FrameStream {
  public:
-  TappedStream(std::unique_ptr<protocol::FrameStream> stream, std::mutex& mutex, std::vector<protocol::Frame>* seen)
+  TappedStream(std::unique_ptr<protocol::FrameStream> stream, Mutex& mutex, std::vector<protocol::Frame>* seen)
       : stream_(std::move(stream)), mutex_(mutex), seen_(seen) {}
   absl::Status Send(protocol::Frame frame, TimePoint deadline) override {
     Note(frame);
@@ -39,12 +39,12 @@ class TappedStream final : public protocol::FrameStream {
  private:
   void Note(const protocol::Frame& frame) {
     if (seen_ != nullptr) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       seen_->push_back(frame);
     }
   }
   std::unique_ptr<protocol::FrameStream> stream_;
-  std::mutex& mutex_;
+  Mutex& mutex_;
   std::vector<protocol::Frame>* seen_;
 };
 
@@ -134,7 +134,7 @@ absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol:
 absl::StatusOr<LocalJobResult> RunLocalJob(const train::JobSetup& setup, std::vector<text::Dataset> datasets,
                                            const LocalJobOptions& options) {
   protocol::LoopbackNetwork network;
-  std::mutex mutex;
+  Mutex mutex;
   std::vector<ClientThread> clients(setup.job.clients.size());
   for (size_t i = 0; i < clients.size(); ++i) {
     SPLITFT_ASSIGN_OR_RETURN(std::unique_ptr<protocol::FrameStream> stream, network.Connect(setup.job.clients[i].name));
