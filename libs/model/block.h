@@ -16,6 +16,7 @@ namespace splitft::model {
 // device.
 class BlockAdapters {
  public:
+  BlockAdapters() = default;  // none
   // `block_flat`: this block's fp32 range of the flat vector, on any device; copied and cast. `dropout` in [0, 1),
   // `seed` the job's.
   BlockAdapters(const AdapterLayout& layout, int block, const at::Tensor& block_flat, const at::TensorOptions& options);

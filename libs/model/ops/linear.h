@@ -10,7 +10,7 @@ namespace splitft::model {
 // What Linear::Backward needs; both undefined where the module has no adapter.
 struct LinearTape {
   at::Tensor input_NI;     // as Forward got it: LoRA's dropout is drawn again in Backward
-  at::Tensor low_rank_NR;  // scale * dropout(x) A^T
+  at::Tensor low_rank_NR;  // scale * dropout(x) A^T, at least fp32
 };
 
 // A frozen linear module with an optional LoRA adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685):

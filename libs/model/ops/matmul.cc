@@ -4,7 +4,6 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 
 #include <optional>
 #include <string_view>
@@ -66,12 +65,8 @@ at::Tensor MatMul(const at::Tensor& x_NI, const at::Tensor& w_OI, const at::Tens
   return bias_O.defined() ? at::add(sum, bias_O) : sum;
 }
 
-void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, double scale, at::Tensor target_IO) {
-  if (a_NI.scalar_type() == target_IO.scalar_type()) {
-    target_IO.addmm_(a_NI.t(), b_NO, /*beta=*/1, scale);
-  } else {
-    target_IO.add_(at::mm(a_NI.t(), b_NO), scale);
-  }
+void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, at::Tensor target_IO) {
+  target_IO.addmm_(a_NI.t(), b_NO);
 }
 
 }  // namespace splitft::model

@@ -11,7 +11,7 @@ namespace splitft::model {
 at::Tensor MatMul(const at::Tensor& x_NI, const at::Tensor& w_OI, const at::Tensor& bias_O = {},
                   const at::Tensor& other_NO = {});
 
-// target += scale * a^T b for fp32 `target` [I, O], a [N, I], b [N, O]: how a weight's gradient is accumulated.
-void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, double scale, at::Tensor target_IO);
+// target_IO += a_NI^T b_NO, in one type: how a weight's gradient is accumulated.
+void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, at::Tensor target_IO);
 
 }  // namespace splitft::model
