@@ -53,7 +53,7 @@ struct ModelConfig {
 // mean what they mean to transformers 5. Unimplemented: a model_type, activation, scaling or quantization this build
 // does not know (the message names it and lists what is known). InvalidArgument: a missing, ill-typed or impossible
 // field, by name and value. Pure; any thread.
-absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view json);
+absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view text);
 
 // The linear modules of one block that LoRA may target, by Hugging Face name below the block ("attn.c_attn",
 // "self_attn.q_proj"), in order of use, with their sizes.

@@ -52,7 +52,8 @@ LossHead::Result LinearLossHead::Loss(const at::Tensor& hidden_ND, const at::Ten
   return result;
 }
 
-double LinearLossHead::ChunkedLoss(const at::Tensor& normal_ND, const at::Tensor& labels_N, at::Tensor grad_ND) const {
+double LinearLossHead::ChunkedLoss(const at::Tensor& normal_ND, const at::Tensor& labels_N,
+                                   const at::Tensor& grad_ND) const {
   const int64_t rows = normal_ND.size(0);
   const int64_t chunk = std::max<int64_t>(1, kChunkBytes / (head_VD_.size(0) * normal_ND.element_size()));
   double loss = 0;

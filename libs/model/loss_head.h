@@ -23,7 +23,7 @@ class LinearLossHead final : public LossHead {
 
  private:
   // Loss of rows that all have labels; their gradient by the norm's output goes to `grad_ND` where that is defined.
-  double ChunkedLoss(const at::Tensor& normal_ND, const at::Tensor& labels_N, at::Tensor grad_ND) const;
+  double ChunkedLoss(const at::Tensor& normal_ND, const at::Tensor& labels_N, const at::Tensor& grad_ND) const;
 
   Norm norm_;
   at::Tensor head_VD_;

@@ -26,7 +26,7 @@ class Refusal final : public grpc::ServerGenericBidiReactor {
 // Copies channel arguments into a server that is being built.
 class ArgumentsOption final : public grpc::ServerBuilderOption {
  public:
-  explicit ArgumentsOption(grpc::ChannelArguments arguments) : from_(std::move(arguments)) {}
+  explicit ArgumentsOption(const grpc::ChannelArguments& arguments) : from_(arguments) {}
   void UpdateArguments(grpc::ChannelArguments* arguments) override {
     const grpc_channel_args given = from_.c_channel_args();
     for (size_t i = 0; i < given.num_args; ++i) {

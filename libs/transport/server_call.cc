@@ -159,7 +159,7 @@ ServerCall::Operation ServerCall::NextOperationLocked() {
     return Operation::kNone;
   }
   if (!writing_ && !outbox_.empty()) {
-    write_buffer_ = std::move(outbox_.front().bytes);
+    write_buffer_ = outbox_.front().bytes;
     outbox_bytes_ -= outbox_.front().queued_bytes;
     outbox_.pop_front();
     writing_ = true;

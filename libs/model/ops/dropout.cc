@@ -36,7 +36,8 @@ at::Tensor Dropout::Apply(const at::Tensor& x_NI) const {
   return y;
 }
 
-void Dropout::ApplyAten(const RandomStream& stream, int64_t first_element, const at::Tensor& x, at::Tensor y) const {
+void Dropout::ApplyAten(const RandomStream& stream, int64_t first_element, const at::Tensor& x,
+                        const at::Tensor& y) const {
   at::Tensor mask = at::empty(x.sizes(), at::kFloat);
   auto* keep = mask.data_ptr<float>();
   const float scale = 1.0F / (1.0F - static_cast<float>(context_.dropout));

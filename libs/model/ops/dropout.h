@@ -24,8 +24,8 @@ class Dropout {
  private:
   RandomStream StreamOf(const BatchPart& part) const;
   // Writes the masked rows of one part.
-  void ApplyCpu(const RandomStream& stream, int64_t first_element, const at::Tensor& x, at::Tensor y) const;
-  void ApplyAten(const RandomStream& stream, int64_t first_element, const at::Tensor& x, at::Tensor y) const;
+  void ApplyCpu(const RandomStream& stream, int64_t first_element, const at::Tensor& x, const at::Tensor& y) const;
+  void ApplyAten(const RandomStream& stream, int64_t first_element, const at::Tensor& x, const at::Tensor& y) const;
 
   const BlockContext& context_;
   int block_;

@@ -101,7 +101,8 @@ void Mask(const RandomStream& stream, int64_t first, double p, const at::Tensor&
 
 }  // namespace
 
-void Dropout::ApplyCpu(const RandomStream& stream, int64_t first_element, const at::Tensor& x, at::Tensor y) const {
+void Dropout::ApplyCpu(const RandomStream& stream, int64_t first_element, const at::Tensor& x,
+                       const at::Tensor& y) const {
   DispatchCpuType(x, [&]<typename T>(const T*) { Mask<T>(stream, first_element, context_.dropout, x, y); });
 }
 

@@ -65,7 +65,7 @@ at::Tensor MatMul(const at::Tensor& x_NI, const at::Tensor& w_OI, const at::Tens
   return bias_O.defined() ? at::add(sum, bias_O) : sum;
 }
 
-void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, at::Tensor target_IO) {
+void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, const at::Tensor& target_IO) {
   target_IO.addmm_(a_NI.t(), b_NO);
 }
 

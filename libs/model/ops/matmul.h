@@ -12,6 +12,6 @@ at::Tensor MatMul(const at::Tensor& x_NI, const at::Tensor& w_OI, const at::Tens
                   const at::Tensor& other_NO = {});
 
 // target_IO += a_NI^T b_NO, in one type: how a weight's gradient is accumulated.
-void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, at::Tensor target_IO);
+void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, const at::Tensor& target_IO);
 
 }  // namespace splitft::model

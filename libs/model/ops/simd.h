@@ -37,7 +37,7 @@ SPLITFT_SIMD_INLINE Lanes Widen(Halves h) { return std::bit_cast<Lanes>(__builti
 SPLITFT_SIMD_INLINE Halves Narrow(Lanes x) {
   const Words bits = std::bit_cast<Words>(x);
   const Words rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
-  const Words is_nan = std::bit_cast<Words>(x != x);
+  const Words is_nan = std::bit_cast<Words>(x != x);  // NOLINT(misc-redundant-expression)
   return __builtin_convertvector((rounded & ~is_nan) | (is_nan & 0x7FC0U), Halves);
 }
 

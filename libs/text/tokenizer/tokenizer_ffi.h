@@ -6,8 +6,8 @@
 // splitft_error_free, or null on success; outputs are written only on success. No panic crosses the border. Inputs are
 // borrowed for the call. Handles are immutable once loaded, and then may be used from several threads.
 
-#include <stddef.h>
-#include <stdint.h>
+#include <stddef.h>  // NOLINT(modernize-deprecated-headers): a C header
+#include <stdint.h>  // NOLINT(modernize-deprecated-headers)
 
 #ifdef __cplusplus
 extern "C" {
