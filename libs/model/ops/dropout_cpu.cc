@@ -87,7 +87,7 @@ SPLITFT_SIMD_CLONES void MaskElements(const T* x, T* y, int64_t first, int64_t b
 }
 
 template <typename T>
-void Mask(const RandomStream& stream, int64_t first, double p, const at::Tensor& x, at::Tensor& y) {
+void Mask(const RandomStream& stream, int64_t first, double p, const at::Tensor& x, const at::Tensor& y) {
   const auto drop = static_cast<float>(p);
   // Uniform(i) = bits * 2^-24 exactly, so Uniform >= p is bits >= ceil(p * 2^24).
   const auto threshold = static_cast<uint32_t>(std::ceil(drop * 0x1.0p24F));
