@@ -14,8 +14,8 @@ build() {
   local preset=$1 folder=build-$1
   shift
   [[ $preset != release ]] || folder=build
-  cmake --preset "$preset" >"$folder.log" 2>&1 || { tail -30 "$folder.log"; return 1; }
-  rm -f "$folder.log"
+  local said
+  said=$(cmake --preset "$preset" 2>&1) || { tail -30 <<<"$said"; return 1; }
   ninja -C "$folder" --quiet "$@"
 }
 
