@@ -1,12 +1,32 @@
 #include "libs/transport/grpc_options.h"
 
-#include <grpc/grpc.h>
 #include <grpc/impl/codegen/grpc_types.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <algorithm>
 #include <limits>
 
 namespace splitft::transport {
+namespace {
+
+// A channel that leads nowhere and made one call: from then on it holds gRPC and gRPC's callback queue.
+class Anchor {
+ public:
+  Anchor() : stub_(grpc::CreateChannel("unix:", nullptr)) {
+    stub_.UnaryCall(&context_, kExchangeMethod, grpc::StubOptions(), &request_, &response_, [](const grpc::Status&) {});
+  }
+
+ private:
+  grpc::GenericStub stub_;
+  grpc::ClientContext context_;
+  grpc::Slice nothing_;
+  grpc::ByteBuffer request_{&nothing_, 1};
+  grpc::ByteBuffer response_;
+};
+
+}  // namespace
 
 grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits) {
   // A frame a little too large still arrives and gets an error that says so; gRPC ends the call of a larger one.
@@ -43,12 +63,7 @@ gpr_timespec GrpcTime(TimePoint point) {
           .clock_type = GPR_CLOCK_MONOTONIC};
 }
 
-void KeepGrpcRunning() {
-  [[maybe_unused]] static const bool initialized = [] {
-    grpc_init();
-    return true;
-  }();
-}
+void KeepGrpcRunning() { [[maybe_unused]] static const Anchor* const anchor = new Anchor(); }
 
 size_t QueuedBytes(const protocol::Frame& frame) { return sizeof(frame) + frame.payload.bytes().size(); }
 

@@ -36,9 +36,10 @@ grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits);
 // `point` as gRPC counts time.
 gpr_timespec GrpcTime(TimePoint point);
 
-// Keeps gRPC's own threads until the program ends. When its last object goes, gRPC joins them, and one may be in a poll
-// of ten seconds: a worker would end that much later than its work. Called by everything here that starts gRPC;
-// idempotent.
+// Keeps gRPC and its threads until the program ends. Called by everything here that starts gRPC; idempotent. Two faults
+// of gRPC 1.51 are left aside by it: when the last object goes, its clean-up joins a thread that may be in a poll of
+// ten seconds; and when the last user of its callback queue goes, destroying the queue races with the queue's own
+// threads, which abort.
 void KeepGrpcRunning();
 
 // What a frame takes in a queue: its payload, and a little for the rest.

@@ -27,7 +27,10 @@ class Call final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
   explicit Call(const GrpcStreamOptions& options) : options_(options) {}
 
   void Start(const std::shared_ptr<grpc::Channel>& channel) SPLITFT_EXCLUDES(mutex_) {
-    self_ = shared_from_this();
+    {
+      const MutexLock lock(mutex_);
+      self_ = shared_from_this();
+    }
     stub_.emplace(channel);
     stub_->PrepareBidiStreamingCall(&context_, kExchangeMethod, grpc::StubOptions(), this);
     AddHold();  // Pump issues operations from outside gRPC's callbacks
@@ -119,19 +122,20 @@ class Call final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
       frame = DecodeFrame(read_buffer_, options_.limits.max_payload_bytes);
       read_buffer_.Clear();
     }
-    const bool damaged = ok && !frame.ok();
+    const absl::Status decoded = frame.status();
+    const bool damaged = ok && !decoded.ok();
     {
       const MutexLock lock(mutex_);
       reading_ = false;
-      if (!frame.ok()) {
+      if (!decoded.ok()) {
         read_ended_ = true;
       } else if (!closed_) {
         inbox_bytes_ += QueuedBytes(*frame);
         inbox_.push_back(*std::move(frame));
       }
       if (damaged && !end_.has_value()) {
-        end_ = absl::Status(frame.status().code(),
-                            absl::StrCat("the aggregator sent a bad frame: ", std::string(frame.status().message())));
+        end_ = absl::Status(decoded.code(),
+                            absl::StrCat("the aggregator sent a bad frame: ", std::string(decoded.message())));
       }
     }
     changed_.SignalAll();
@@ -199,7 +203,7 @@ class Call final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
       return std::exchange(hold_, false) ? Operation::kRemoveHold : Operation::kNone;
     }
     if (!writing_ && !outbox_.empty()) {
-      write_buffer_ = std::move(outbox_.front().bytes);
+      write_buffer_ = outbox_.front().bytes;
       outbox_bytes_ -= outbox_.front().queued_bytes;
       outbox_.pop_front();
       writing_ = true;

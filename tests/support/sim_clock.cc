@@ -19,7 +19,9 @@ SimClock::~SimClock() {
     const MutexLock lock(mutex_);
     abandoned_ = true;
   }
-  turn_changed_.SignalAll();
+  for (const std::unique_ptr<Actor>& actor : actors_) {
+    actor->its_turn.SignalAll();
+  }
 }
 
 TimePoint SimClock::Now() const {
@@ -39,9 +41,9 @@ void SimClock::Spawn(std::string name, std::function<void()> body) {
   auto actor = std::make_unique<Actor>();
   actor->name = std::move(name);
   actor->body = std::move(body);
+  // The thread knows its own actor only: the others are still being added.
+  actor->thread = std::jthread([this, &self = *actor, index = actors_.size()] { RunActor(self, index); });
   actors_.push_back(std::move(actor));
-  const size_t index = actors_.size() - 1;
-  actors_.back()->thread = std::jthread([this, index] { RunActor(index); });
 }
 
 void SimClock::At(TimePoint time, std::function<void()> action) {
@@ -60,117 +62,104 @@ bool SimClock::WaitUntil(TimePoint deadline, std::string what, std::function<boo
   actor.what = std::move(what);
   actor.ready = std::move(ready);
   actor.waits = true;
-  HandOver(self, kScheduler);
+  GiveTurn(PickNext());
+  while (turn_ != self) {
+    actor.its_turn.WaitUntil(mutex_, TimePoint::max());
+  }
   actor.waits = false;
-  return !aborted_ && actor.ready();
+  return aborted_.ok() && actor.ready();
 }
 
 absl::Status SimClock::Run(int64_t max_turns) {
-  absl::Status status;
-  for (int64_t turn = 0;; ++turn) {
-    if (turn == max_turns && status.ok()) {
-      status = absl::AbortedError(absl::StrCat("not over after ", max_turns, " turns: ", Waits()));
-      Abort();
-    }
-    if (RunOneActor() || AdvanceTime()) {
-      continue;
-    }
-    const std::string waits = Waits();
-    if (waits.empty()) {
-      return status;
-    }
-    if (status.ok()) {
-      status = absl::AbortedError(absl::StrCat("stuck: ", waits));
-    }
-    Abort();
-  }
-}
-
-void SimClock::Abort() {
   const MutexLock lock(mutex_);
-  aborted_ = true;
-  now_ += std::chrono::hours(24 * 365 * 100);
+  turns_left_ = max_turns;
+  GiveTurn(PickNext());
+  while (turn_ != kScheduler) {
+    schedulers_turn_.WaitUntil(mutex_, TimePoint::max());
+  }
+  return aborted_;
 }
 
-void SimClock::RunActor(size_t index) {
+void SimClock::RunActor(Actor& actor, size_t index) {
   this_actor = index;
   {
     const MutexLock lock(mutex_);
     while (turn_ != index && !abandoned_) {
-      turn_changed_.WaitUntil(mutex_, TimePoint::max());
+      actor.its_turn.WaitUntil(mutex_, TimePoint::max());
     }
     if (turn_ != index) {
       return;
     }
   }
-  actors_[index]->body();
+  actor.body();
   const MutexLock lock(mutex_);
-  actors_[index]->ended = true;
-  turn_ = kScheduler;
-  turn_changed_.SignalAll();
+  actor.ended = true;
+  GiveTurn(PickNext());
 }
 
-void SimClock::HandOver(size_t self, size_t next) {
+void SimClock::GiveTurn(size_t next) {
   turn_ = next;
-  turn_changed_.SignalAll();
-  while (turn_ != self) {
-    turn_changed_.WaitUntil(mutex_, TimePoint::max());
+  (next == kScheduler ? schedulers_turn_ : actors_[next]->its_turn).SignalAll();
+}
+
+// Called by whoever has the turn, so that a thread that goes on itself costs no switch.
+size_t SimClock::PickNext() {
+  for (;;) {
+    if (turns_left_-- == 0 && aborted_.ok()) {
+      Abort("not over after all turns");
+    }
+    std::vector<size_t> runnable;
+    bool ended = true;
+    for (size_t i = 0; i < actors_.size(); ++i) {
+      ended = ended && actors_[i]->ended;
+      if (Runnable(*actors_[i])) {
+        runnable.push_back(i);
+      }
+    }
+    if (!runnable.empty()) {
+      return runnable[random_.Below(draws_++, runnable.size())];
+    }
+    if (ended) {
+      return kScheduler;
+    }
+    if (!AdvanceTime()) {
+      Abort("stuck");
+    }
   }
 }
 
 bool SimClock::Runnable(const Actor& actor) const {
-  return !actor.ended && (!actor.waits || aborted_ || actor.deadline <= now_ || actor.ready());
+  return !actor.ended && (!actor.waits || !aborted_.ok() || actor.deadline <= now_ || actor.ready());
 }
 
-bool SimClock::RunOneActor() {
-  const MutexLock lock(mutex_);
-  std::vector<size_t> runnable;
-  for (size_t i = 0; i < actors_.size(); ++i) {
-    if (Runnable(*actors_[i])) {
-      runnable.push_back(i);
-    }
-  }
-  if (runnable.empty()) {
-    return false;
-  }
-  HandOver(kScheduler, runnable[random_.Below(draws_++, runnable.size())]);
-  return true;
-}
-
-// To the next action, which is done, or to the next deadline of a thread.
+// To the next action, which is done, or to the next deadline of a thread. False: there is neither.
 bool SimClock::AdvanceTime() {
-  std::function<void()> action;
-  {
-    const MutexLock lock(mutex_);
-    TimePoint next = TimePoint::max();
-    for (const std::unique_ptr<Actor>& actor : actors_) {
-      next = actor->ended ? next : std::min(next, actor->deadline);
-    }
-    if (!actions_.empty() && actions_.begin()->first.first <= next) {
-      now_ = std::max(now_, actions_.begin()->first.first);
-      action = std::move(actions_.begin()->second);
-      actions_.erase(actions_.begin());
-    } else if (next != TimePoint::max()) {
-      now_ = std::max(now_, next);
-    } else {
-      return false;
-    }
+  TimePoint next = TimePoint::max();
+  for (const std::unique_ptr<Actor>& actor : actors_) {
+    next = actor->ended ? next : std::min(next, actor->deadline);
   }
-  if (action) {
+  if (!actions_.empty() && actions_.begin()->first.first <= next) {
+    now_ = std::max(now_, actions_.begin()->first.first);
+    const std::function<void()> action = std::move(actions_.begin()->second);
+    actions_.erase(actions_.begin());
+    mutex_.Unlock();  // everybody else waits for a turn
     action();
+    mutex_.Lock();
+    return true;
   }
-  return true;
+  now_ = next == TimePoint::max() ? now_ : std::max(now_, next);
+  return next != TimePoint::max();
 }
 
-std::string SimClock::Waits() const {
-  const MutexLock lock(mutex_);
-  std::string text;
+void SimClock::Abort(const std::string& reason) {
+  std::string waits;
   for (const std::unique_ptr<Actor>& actor : actors_) {
     if (!actor->ended) {
-      absl::StrAppend(&text, text.empty() ? "" : "; ", actor->name, " waits for ", actor->what);
+      absl::StrAppend(&waits, "; ", actor->name, " waits for ", actor->what);
     }
   }
-  return text;
+  aborted_ = absl::AbortedError(absl::StrCat(reason, waits));
+  now_ += std::chrono::hours(24 * 365 * 100);
 }
 
 }  // namespace splitft

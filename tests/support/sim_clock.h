@@ -36,7 +36,7 @@ class SimClock final : public Clock {
 
   // A thread that begins when Run does. `name` is for messages.
   void Spawn(std::string name, std::function<void()> body);
-  // Calls `action` at `time`, on Run's thread, between the others.
+  // Calls `action` at `time`, between the threads' turns.
   void At(TimePoint time, std::function<void()> action) SPLITFT_EXCLUDES(mutex_);
   // Waits, in a spawned thread, until `ready` says so. False: `deadline` came first. `ready` is called by any of the
   // threads.
@@ -55,27 +55,28 @@ class SimClock final : public Clock {
     TimePoint deadline;
     std::string what;
     std::function<bool()> ready;
+    CondVar its_turn;
     std::jthread thread;
   };
   static constexpr size_t kScheduler = static_cast<size_t>(-1);
 
-  void RunActor(size_t index);
-  // Gives the turn to `next` and waits until it is `self`'s again.
-  void HandOver(size_t self, size_t next) SPLITFT_REQUIRES(mutex_);
+  void RunActor(Actor& actor, size_t index);
+  // Whose turn it is next, after time has passed where it must: kScheduler when all have ended.
+  size_t PickNext() SPLITFT_REQUIRES(mutex_);
+  void GiveTurn(size_t next) SPLITFT_REQUIRES(mutex_);
   bool Runnable(const Actor& actor) const SPLITFT_REQUIRES(mutex_);
-  void Abort() SPLITFT_EXCLUDES(mutex_);
-  bool RunOneActor() SPLITFT_EXCLUDES(mutex_);
-  bool AdvanceTime() SPLITFT_EXCLUDES(mutex_);
-  std::string Waits() const SPLITFT_EXCLUDES(mutex_);
+  bool AdvanceTime() SPLITFT_REQUIRES(mutex_);
+  void Abort(const std::string& reason) SPLITFT_REQUIRES(mutex_);
 
   const RandomStream random_;
-  uint64_t draws_ = 0;
 
   mutable Mutex mutex_;
-  mutable CondVar turn_changed_;
+  CondVar schedulers_turn_;
   size_t turn_ SPLITFT_GUARDED_BY(mutex_) = kScheduler;
   TimePoint now_ SPLITFT_GUARDED_BY(mutex_);
-  bool aborted_ SPLITFT_GUARDED_BY(mutex_) = false;
+  uint64_t draws_ SPLITFT_GUARDED_BY(mutex_) = 0;
+  int64_t turns_left_ SPLITFT_GUARDED_BY(mutex_) = 0;
+  absl::Status aborted_ SPLITFT_GUARDED_BY(mutex_);    // why, once it is so
   bool abandoned_ SPLITFT_GUARDED_BY(mutex_) = false;  // Run was never called
   uint64_t scheduled_ SPLITFT_GUARDED_BY(mutex_) = 0;
   std::map<std::pair<TimePoint, uint64_t>, std::function<void()>> actions_ SPLITFT_GUARDED_BY(mutex_);

@@ -30,7 +30,7 @@ std::unique_ptr<CuttableProxy> MustStartProxy(int port) {
 }
 
 GrpcLimits ImpatientLimits() {
-  return {.keepalive_time = std::chrono::milliseconds(200), .keepalive_timeout = std::chrono::milliseconds(200)};
+  return {.keepalive_time = std::chrono::milliseconds(300), .keepalive_timeout = std::chrono::seconds(2)};
 }
 
 // Sends one message to the exchange method, and returns how the call ended.
@@ -151,7 +151,7 @@ TEST(GrpcFailure, ASilentPeerIsGivenUpOnBothSides) {
   const std::unique_ptr<FrameStream> stream = MustConnect(Loopback(proxy->port()), client);
   MustTakeA<StreamOpened>(*server);
   // Quiet, but alive: nobody gives up.
-  EXPECT_EQ(server->Next(In(std::chrono::milliseconds(1500))).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(server->Next(In(std::chrono::milliseconds(2500))).status().code(), absl::StatusCode::kDeadlineExceeded);
   ASSERT_TRUE(stream->Send(PatternFrame(1), Soon()).ok());
   MustTakeA<Frame>(*server);
   proxy->Freeze();
