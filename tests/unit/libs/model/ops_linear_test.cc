@@ -61,10 +61,10 @@ class OpsLinear : public testing::TestWithParam<double> {
   at::Tensor grad_ = RandomTensor("grad", {kTokens, kOut});
 };
 
-TEST_P(OpsLinear, AddsTheScaledAdapterToTheBase) {
-  if (GetParam() > 0) {
-    GTEST_SKIP() << "without dropout only";
-  }
+using OpsLinearWithoutDropout = OpsLinear;
+INSTANTIATE_TEST_SUITE_P(None, OpsLinearWithoutDropout, ::testing::Values(0.0));
+
+TEST_P(OpsLinearWithoutDropout, AddsTheScaledAdapterToTheBase) {
   const BlockAdapters adapters(*layout_, 1, flat_, at::TensorOptions(at::kDouble));
   const BlockAdapters::Pair* pair = adapters.Find(kGate);
   ASSERT_NE(pair, nullptr);
