@@ -107,9 +107,9 @@ absl::StatusOr<std::unique_ptr<Embedding>> LoadGpt2Embedding(const ModelDirector
                                                              const Placement& placement) {
   const ModelConfig& config = directory.config();
   WeightReader weights(directory, "transformer", placement);
-  const at::Tensor tokens = weights.Read("wte.weight", {config.vocabulary_size, config.hidden_size});
-  const at::Tensor positions = weights.Read("wpe.weight", {config.max_positions, config.hidden_size});
-  return FinishLoading<Embedding>(weights, std::make_unique<TokenEmbedding>(tokens, positions));
+  const at::Tensor tokens = weights.ReadAsStored("wte.weight", {config.vocabulary_size, config.hidden_size});
+  const at::Tensor positions = weights.ReadAsStored("wpe.weight", {config.max_positions, config.hidden_size});
+  return FinishLoading<Embedding>(weights, std::make_unique<TokenEmbedding>(tokens, positions, placement.dtype));
 }
 
 absl::StatusOr<std::unique_ptr<Block>> LoadGpt2Block(const ModelDirectory& directory, int block,

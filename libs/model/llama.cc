@@ -161,8 +161,9 @@ absl::StatusOr<std::unique_ptr<Embedding>> LoadLlamaEmbedding(const ModelDirecto
                                                               const Placement& placement) {
   const ModelConfig& config = directory.config();
   WeightReader weights(directory, "model", placement);
-  const at::Tensor tokens_VD = weights.Read("embed_tokens.weight", {config.vocabulary_size, config.hidden_size});
-  return FinishLoading<Embedding>(weights, std::make_unique<TokenEmbedding>(tokens_VD, at::Tensor()));
+  const at::Tensor tokens_VD =
+      weights.ReadAsStored("embed_tokens.weight", {config.vocabulary_size, config.hidden_size});
+  return FinishLoading<Embedding>(weights, std::make_unique<TokenEmbedding>(tokens_VD, at::Tensor(), placement.dtype));
 }
 
 absl::StatusOr<std::unique_ptr<Block>> LoadLlamaBlock(const ModelDirectory& directory, int block,

@@ -6,6 +6,11 @@
 namespace splitft::model {
 
 at::Tensor WeightReader::Read(const std::string& name, const std::vector<int64_t>& shape) {
+  const at::Tensor stored = ReadAsStored(name, shape);
+  return stored.defined() ? stored.to(placement_.dtype) : stored;
+}
+
+at::Tensor WeightReader::ReadAsStored(const std::string& name, const std::vector<int64_t>& shape) {
   if (!status_.ok()) {
     return {};
   }
@@ -15,7 +20,7 @@ at::Tensor WeightReader::Read(const std::string& name, const std::vector<int64_t
     status_ = stored.status();
     return {};
   }
-  return stored->to(placement_.device, placement_.dtype);
+  return stored->to(placement_.device);
 }
 
 }  // namespace splitft::model

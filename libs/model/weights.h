@@ -29,6 +29,9 @@ class WeightReader {
     return present ? Read(name, shape) : at::Tensor();
   }
 
+  // The tensor on the placement's device, in the type it is stored in.
+  at::Tensor ReadAsStored(const std::string& name, const std::vector<int64_t>& shape);
+
   const absl::Status& status() const { return status_; }
 
  private:
