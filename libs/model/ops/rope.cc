@@ -48,32 +48,42 @@ std::vector<float> RopeFrequencies(const RopeConfig& config, int64_t head_size) 
   return frequencies;
 }
 
-Rope::Rope(const RopeConfig& config, int64_t head_size) : frequencies_(RopeFrequencies(config, head_size)) {}
+Rope::Rope(const RopeConfig& config, int64_t head_size) : frequencies_(RopeFrequencies(config, head_size)) {
+  constexpr int64_t kCommonPositions = 2048;
+  common_table_TS_ = Table(kCommonPositions);
+}
 
-void Rope::Apply(const BatchLayout& layout, float direction, at::Tensor* x_NHS) const {
-  const auto half = static_cast<int64_t>(frequencies_.size());
-  const int64_t longest = layout.longest();
-  const at::Tensor table = at::empty({longest, 2 * half}, at::kFloat);
-  auto* row = table.data_ptr<float>();
-  for (int64_t position = 0; position < longest; ++position, row += 2 * half) {
-    for (int64_t s = 0; s < half; ++s) {
-      const float angle = static_cast<float>(position) * frequencies_[static_cast<size_t>(s)];
+at::Tensor Rope::Table(int64_t positions) const {
+  const size_t half = frequencies_.size();
+  at::Tensor table_TS = at::empty({positions, static_cast<int64_t>(2 * half)}, at::kFloat);
+  auto* row = table_TS.data_ptr<float>();
+  for (int64_t position = 0; position < positions; ++position, row += 2 * half) {
+    for (size_t s = 0; s < half; ++s) {
+      const float angle = static_cast<float>(position) * frequencies_[s];
       row[s] = std::cos(angle);
-      row[half + s] = direction * std::sin(angle);
+      row[half + s] = std::sin(angle);
     }
   }
-  // Rounded to the tensor's type, then fp32 again.
-  const at::Tensor rounded =
-      table.to(x_NHS->options()).to(x_NHS->scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  return table_TS;
+}
+
+void Rope::Apply(const BatchLayout& layout, double direction, at::Tensor* x_NHS) const {
+  const auto half = static_cast<int64_t>(frequencies_.size());
+  const int64_t longest = layout.longest();
+  const at::Tensor table_TS =
+      longest <= common_table_TS_.size(0) ? common_table_TS_.narrow(0, 0, longest) : Table(longest);
+  // Rounded to the tensor's type, then wide again.
+  const at::Tensor rounded_TS =
+      table_TS.to(x_NHS->options()).to(x_NHS->scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   if (HasCpuKernel(*x_NHS)) {
-    ApplyCpu(layout, rounded, x_NHS);
+    ApplyCpu(layout, rounded_TS, static_cast<float>(direction), x_NHS);
     return;
   }
-  std::vector<int64_t> positions = Positions(layout);
-  const at::Tensor index = at::tensor(positions, at::kLong).to(rounded.device());
-  const at::Tensor cos_sin = rounded.index_select(0, index).unsqueeze(1);
+  const std::vector<int64_t> positions = Positions(layout);
+  const at::Tensor index = at::tensor(positions, at::kLong).to(rounded_TS.device());
+  const at::Tensor cos_sin = rounded_TS.index_select(0, index).unsqueeze(1);
   const at::Tensor cos = cos_sin.narrow(-1, 0, half);
-  const at::Tensor sin = cos_sin.narrow(-1, half, half);
+  const at::Tensor sin = cos_sin.narrow(-1, half, half) * direction;
   const at::Tensor a = x_NHS->narrow(-1, 0, half).to(cos.scalar_type());
   const at::Tensor b = x_NHS->narrow(-1, half, half).to(cos.scalar_type());
   x_NHS->copy_(at::cat({a * cos - b * sin, b * cos + a * sin}, -1));

@@ -23,15 +23,17 @@ class Rope {
   Rope(const RopeConfig& config, int64_t head_size);
 
   // Rotates x_NHS (contiguous) in place. The adjoint of a rotation is its inverse.
-  void Rotate(const BatchLayout& layout, at::Tensor* x_NHS) const { Apply(layout, 1.0F, x_NHS); }
-  void RotateBack(const BatchLayout& layout, at::Tensor* x_NHS) const { Apply(layout, -1.0F, x_NHS); }
+  void Rotate(const BatchLayout& layout, at::Tensor* x_NHS) const { Apply(layout, 1.0, x_NHS); }
+  void RotateBack(const BatchLayout& layout, at::Tensor* x_NHS) const { Apply(layout, -1.0, x_NHS); }
 
  private:
-  void Apply(const BatchLayout& layout, float direction, at::Tensor* x_NHS) const;
-  // `table_TS`: per position S/2 cosines, then S/2 sines, in fp32.
-  void ApplyCpu(const BatchLayout& layout, const at::Tensor& table_TS, at::Tensor* x_NHS) const;
+  // [positions, S]: S/2 cosines, then S/2 sines, in fp32.
+  at::Tensor Table(int64_t positions) const;
+  void Apply(const BatchLayout& layout, double direction, at::Tensor* x_NHS) const;
+  void ApplyCpu(const BatchLayout& layout, const at::Tensor& table_TS, float direction, at::Tensor* x_NHS) const;
 
   std::vector<float> frequencies_;
+  at::Tensor common_table_TS_;  // of the first positions, which most batches do not exceed
 };
 
 }  // namespace splitft::model
