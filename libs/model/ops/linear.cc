@@ -6,13 +6,6 @@
 #include "libs/model/ops/matmul.h"
 
 namespace splitft::model {
-namespace {
-
-// PEFT keeps adapters in fp32 whatever the model's type; ours are rounded to it, but products with them are fp32 too:
-// they are short, and in bf16 they would be a good part of the gradients' error.
-at::Tensor Wide(const at::Tensor& x) { return x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x; }
-
-}  // namespace
 
 Linear::Linear(int block, int module, at::Tensor weight_OI, at::Tensor bias_O)
     : block_(block), module_(module), weight_OI_(std::move(weight_OI)), bias_O_(std::move(bias_O)) {}
@@ -24,7 +17,9 @@ at::Tensor Linear::Forward(const at::Tensor& input_NI, const BlockContext& conte
     return MatMul(input_NI, weight_OI_, bias_O_, residual_NO);
   }
   const Dropout dropout(context, block_, module_);
-  const at::Tensor low_rank_NR = MatMul(Wide(dropout.Apply(input_NI)), Wide(adapter->a_RI)).mul_(adapter->slot->scale);
+  // PEFT keeps adapters in fp32 whatever the model's type. Ours are rounded to it, but these short products are not:
+  // they would be a good part of the gradients' error.
+  const at::Tensor low_rank_NR = WideMatMul(dropout.Apply(input_NI), adapter->a_RI).mul_(adapter->slot->scale);
   if (tape != nullptr) {
     *tape = {input_NI, low_rank_NR};
   }
@@ -46,10 +41,9 @@ at::Tensor Linear::Backward(const at::Tensor& grad_NO, const BlockContext& conte
   const auto grad_of = [&](int64_t offset, const at::Tensor& like) {
     return flat_grad->narrow(0, offset - context.adapters.flat_begin(), like.numel()).view(like.sizes());
   };
-  const at::Tensor wide_grad_NO = Wide(grad_NO);
-  AddTransposedProduct(wide_grad_NO, tape.low_rank_NR, grad_of(slot.offset_b, adapter->b_OR));
-  const at::Tensor grad_low_rank_NR = MatMul(wide_grad_NO, Wide(adapter->b_OR.t())).mul_(slot.scale);
-  AddTransposedProduct(grad_low_rank_NR, Wide(dropout.Apply(tape.input_NI)), grad_of(slot.offset_a, adapter->a_RI));
+  AddTransposedProduct(grad_NO, tape.low_rank_NR, grad_of(slot.offset_b, adapter->b_OR));
+  const at::Tensor grad_low_rank_NR = WideMatMul(grad_NO, adapter->b_OR.t()).mul_(slot.scale);
+  AddTransposedProduct(grad_low_rank_NR, dropout.Apply(tape.input_NI), grad_of(slot.offset_a, adapter->a_RI));
   if (!need_input_gradient) {
     return {};
   }

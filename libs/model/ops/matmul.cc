@@ -4,6 +4,7 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
 
 #include <optional>
 #include <string_view>
@@ -38,9 +39,13 @@ const OneDnn& SharedOneDnn() {
   return ops;
 }
 
+// Without AVX-512, oneDNN's bf16 is its reference code; ATen's own is faster.
 bool Suits(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  return x.is_cpu() &&
+         (x.scalar_type() == at::kFloat || (x.scalar_type() == at::kBFloat16 && __builtin_cpu_supports("avx512bw")));
 }
+
+at::Tensor Wide(const at::Tensor& x) { return x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x; }
 
 std::optional<at::Tensor> Optional(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
@@ -65,8 +70,19 @@ at::Tensor MatMul(const at::Tensor& x_NI, const at::Tensor& w_OI, const at::Tens
   return bias_O.defined() ? at::add(sum, bias_O) : sum;
 }
 
-void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, const at::Tensor& target_IO) {
-  target_IO.addmm_(a_NI.t(), b_NO);
+at::Tensor WideMatMul(const at::Tensor& x_NI, const at::Tensor& w_OI) {
+  if (x_NI.is_cuda() && x_NI.scalar_type() == at::kBFloat16) {
+    return at::mm(x_NI, w_OI.to(at::kBFloat16).t(), at::kFloat);  // tensor cores add up in fp32 anyway
+  }
+  return MatMul(Wide(x_NI), Wide(w_OI));
+}
+
+void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, at::Tensor target_IO) {
+  if (a_NI.is_cuda() && (a_NI.scalar_type() == at::kBFloat16 || b_NO.scalar_type() == at::kBFloat16)) {
+    target_IO.add_(at::mm(a_NI.to(at::kBFloat16).t(), b_NO.to(at::kBFloat16), at::kFloat));
+  } else {
+    target_IO.addmm_(Wide(a_NI).t(), Wide(b_NO));
+  }
 }
 
 }  // namespace splitft::model

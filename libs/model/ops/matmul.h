@@ -11,7 +11,10 @@ namespace splitft::model {
 at::Tensor MatMul(const at::Tensor& x_NI, const at::Tensor& w_OI, const at::Tensor& bias_O = {},
                   const at::Tensor& other_NO = {});
 
-// target_IO += a_NI^T b_NO, in one type: how a weight's gradient is accumulated.
-void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, const at::Tensor& target_IO);
+// x_NI w_OI^T, at least fp32 whatever the inputs' types are, as is how it is added up.
+at::Tensor WideMatMul(const at::Tensor& x_NI, const at::Tensor& w_OI);
+
+// target_IO += a_NI^T b_NO for a target that is at least fp32: how a weight's gradient is accumulated.
+void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, at::Tensor target_IO);
 
 }  // namespace splitft::model
