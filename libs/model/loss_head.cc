@@ -14,9 +14,10 @@
 namespace splitft::model {
 namespace {
 
-// Below glibc's largest mmap threshold (32 MiB): a chunk's logits come from the heap again and again, instead of as
-// fresh pages that the kernel must clear each time.
-constexpr int64_t kChunkBytes = int64_t{24} << 20;
+// On the CPU below glibc's largest mmap threshold (32 MiB): a chunk's logits come from the heap again and again,
+// instead of as fresh pages that the kernel must clear each time.
+constexpr int64_t kCpuChunkBytes = int64_t{24} << 20;
+constexpr int64_t kGpuChunkBytes = int64_t{256} << 20;
 
 at::Tensor Normalise(const Norm& norm, const at::Tensor& x_ND) {
   return std::visit([&](const auto& op) { return op.Forward(x_ND); }, norm);
@@ -55,7 +56,8 @@ LossHead::Result LinearLossHead::Loss(const at::Tensor& hidden_ND, const at::Ten
 double LinearLossHead::ChunkedLoss(const at::Tensor& normal_ND, const at::Tensor& labels_N,
                                    const at::Tensor& grad_ND) const {
   const int64_t rows = normal_ND.size(0);
-  const int64_t chunk = std::max<int64_t>(1, kChunkBytes / (head_VD_.size(0) * normal_ND.element_size()));
+  const int64_t chunk_bytes = normal_ND.is_cpu() ? kCpuChunkBytes : kGpuChunkBytes;
+  const int64_t chunk = std::max<int64_t>(1, chunk_bytes / (head_VD_.size(0) * normal_ND.element_size()));
   double loss = 0;
   for (int64_t first = 0; first < rows; first += chunk) {
     const int64_t count = std::min(chunk, rows - first);

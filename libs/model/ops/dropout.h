@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cmath>
 #include <cstdint>
 
 #include "libs/base/random.h"
@@ -23,8 +24,14 @@ class Dropout {
 
  private:
   RandomStream StreamOf(const BatchPart& part) const;
-  // Writes the masked rows of one part.
+  // Keep an element where its 24 random bits, as an integer, are at least this: Uniform is exactly bits / 2^24.
+  uint32_t Threshold() const {
+    return static_cast<uint32_t>(std::ceil(static_cast<float>(context_.dropout) * 0x1.0p24F));
+  }
+  float Scale() const { return 1.0F / (1.0F - static_cast<float>(context_.dropout)); }
+  // Write the masked rows of one part.
   void ApplyCpu(const RandomStream& stream, int64_t first_element, const at::Tensor& x, const at::Tensor& y) const;
+  void ApplyGpu(const RandomStream& stream, int64_t first_element, const at::Tensor& x, const at::Tensor& y) const;
   void ApplyAten(const RandomStream& stream, int64_t first_element, const at::Tensor& x, const at::Tensor& y) const;
 
   const BlockContext& context_;

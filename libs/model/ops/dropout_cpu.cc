@@ -1,7 +1,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 
 #include "libs/model/ops/cpu_kernel.h"
 #include "libs/model/ops/dropout.h"
@@ -86,24 +86,17 @@ SPLITFT_SIMD_CLONES void MaskElements(const T* x, T* y, int64_t first, int64_t b
   }
 }
 
-template <typename T>
-void Mask(const RandomStream& stream, int64_t first, double p, const at::Tensor& x, const at::Tensor& y) {
-  const auto drop = static_cast<float>(p);
-  // Uniform(i) = bits * 2^-24 exactly, so Uniform >= p is bits >= ceil(p * 2^24).
-  const auto threshold = static_cast<uint32_t>(std::ceil(drop * 0x1.0p24F));
-  const float scale = 1.0F / (1.0F - drop);
-  const T* source = x.const_data_ptr<T>();
-  T* target = y.mutable_data_ptr<T>();
-  at::parallel_for(0, x.numel(), RowGrain(1), [&](int64_t begin, int64_t end) {
-    MaskElements<T>(source, target, first, begin, end, threshold, scale, stream.key(), stream.salt());
-  });
-}
-
 }  // namespace
 
 void Dropout::ApplyCpu(const RandomStream& stream, int64_t first_element, const at::Tensor& x,
                        const at::Tensor& y) const {
-  DispatchCpuType(x, [&]<typename T>(const T*) { Mask<T>(stream, first_element, context_.dropout, x, y); });
+  DispatchCpuType(x, [&]<typename T>(const T*) {
+    const T* source = x.const_data_ptr<T>();
+    T* target = y.mutable_data_ptr<T>();
+    at::parallel_for(0, x.numel(), RowGrain(1), [&](int64_t begin, int64_t end) {
+      MaskElements<T>(source, target, first_element, begin, end, Threshold(), Scale(), stream.key(), stream.salt());
+    });
+  });
 }
 
 }  // namespace splitft::model
