@@ -160,8 +160,6 @@ class Call final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
     Pump();
   }
 
-  void OnWritesDoneDone(bool) override { Pump(); }
-
   void OnDone(const grpc::Status& status) override {
     std::shared_ptr<Call> self;
     {
