@@ -22,3 +22,13 @@ foreach(folder ${SPLITFT_TORCH_DIR}/include ${SPLITFT_TORCH_DIR}/include/torch/c
 endforeach()
 target_link_libraries(splitft_torch INTERFACE ${SPLITFT_TORCH_DIR}/lib/libtorch_cpu.so ${SPLITFT_TORCH_DIR}/lib/libc10.so)
 target_link_options(splitft_torch INTERFACE -Wl,--allow-shlib-undefined)
+
+# at::parallel_for is a template: without -fopenmp, what we compile of it is a plain loop. Its threads are those of the
+# libgomp that LibTorch brings along, which is linked by its path: a second one in the process would have its own.
+file(GLOB gomp ${SPLITFT_TORCH_DIR}/lib/libgomp*.so*)
+if(gomp)
+  set(SPLITFT_OPENMP_OPTION -fopenmp)
+  target_link_libraries(splitft_torch INTERFACE ${gomp})
+else()
+  message(WARNING "LibTorch in ${SPLITFT_TORCH_DIR} has no libgomp beside it: splitft's CPU kernels will use one thread.")
+endif()
