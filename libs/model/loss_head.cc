@@ -9,14 +9,13 @@
 #include <utility>
 
 #include "libs/model/ops/cross_entropy.h"
-#include "libs/model/ops/matmul.h"
 
 namespace splitft::model {
 namespace {
 
-// On the CPU below glibc's largest mmap threshold (32 MiB): a chunk's logits come from the heap again and again,
+// On the CPU just below glibc's largest mmap threshold (32 MiB): a chunk's logits come from the heap again and again,
 // instead of as fresh pages that the kernel must clear each time.
-constexpr int64_t kCpuChunkBytes = int64_t{24} << 20;
+constexpr int64_t kCpuChunkBytes = int64_t{31} << 20;
 constexpr int64_t kGpuChunkBytes = int64_t{256} << 20;
 
 at::Tensor Normalise(const Norm& norm, const at::Tensor& x_ND) {
@@ -25,12 +24,13 @@ at::Tensor Normalise(const Norm& norm, const at::Tensor& x_ND) {
 
 }  // namespace
 
-LinearLossHead::LinearLossHead(Norm norm, at::Tensor head_VD) : norm_(std::move(norm)), head_VD_(std::move(head_VD)) {}
+LinearLossHead::LinearLossHead(Norm norm, at::Tensor head_VD)
+    : norm_(std::move(norm)), vocabulary_size_(head_VD.defined() ? head_VD.size(0) : 0), head_VD_(std::move(head_VD)) {}
 
 LossHead::Result LinearLossHead::Loss(const at::Tensor& hidden_ND, const at::Tensor& labels_N,
                                       bool need_gradient) const {
   Result result;
-  const at::Tensor labels = labels_N.to(head_VD_.device());
+  const at::Tensor labels = labels_N.to(hidden_ND.device());
   const at::Tensor kept = at::nonzero(labels.ne(kIgnoredLabel)).squeeze(1);
   result.loss_tokens = kept.size(0);
   const bool all = result.loss_tokens == hidden_ND.size(0);
@@ -57,21 +57,23 @@ double LinearLossHead::ChunkedLoss(const at::Tensor& normal_ND, const at::Tensor
                                    const at::Tensor& grad_ND) const {
   const int64_t rows = normal_ND.size(0);
   const int64_t chunk_bytes = normal_ND.is_cpu() ? kCpuChunkBytes : kGpuChunkBytes;
-  const int64_t chunk = std::max<int64_t>(1, chunk_bytes / (head_VD_.size(0) * normal_ND.element_size()));
+  const int64_t most = std::max<int64_t>(1, chunk_bytes / (vocabulary_size_ * normal_ND.element_size()));
+  const int64_t chunks = (rows + most - 1) / most;
+  const int64_t chunk = (rows + chunks - 1) / chunks;  // evened: a short last one would read the head for a few rows
   double loss = 0;
   for (int64_t first = 0; first < rows; first += chunk) {
     const int64_t count = std::min(chunk, rows - first);
-    at::Tensor logits_NV = MatMul(normal_ND.narrow(0, first, count), head_VD_);
+    at::Tensor logits_NV = head_VD_.Apply(normal_ND.narrow(0, first, count));
     loss += CrossEntropy(labels_N.narrow(0, first, count), grad_ND.defined(), &logits_NV);
     if (grad_ND.defined()) {
-      grad_ND.narrow(0, first, count).copy_(MatMul(logits_NV, head_VD_.t()));
+      grad_ND.narrow(0, first, count).copy_(head_VD_.ApplyTransposed(logits_NV));
     }
   }
   return loss;
 }
 
 at::Tensor LinearLossHead::Logits(const at::Tensor& hidden_ND) const {
-  return MatMul(Normalise(norm_, hidden_ND), head_VD_).to(at::kFloat);
+  return head_VD_.Apply(Normalise(norm_, hidden_ND)).to(at::kFloat);
 }
 
 }  // namespace splitft::model

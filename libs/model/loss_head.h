@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "libs/model/model.h"
+#include "libs/model/ops/frozen_weight.h"
 #include "libs/model/ops/layer_norm.h"
 #include "libs/model/ops/rms_norm.h"
 
@@ -26,7 +27,8 @@ class LinearLossHead final : public LossHead {
   double ChunkedLoss(const at::Tensor& normal_ND, const at::Tensor& labels_N, const at::Tensor& grad_ND) const;
 
   Norm norm_;
-  at::Tensor head_VD_;
+  int64_t vocabulary_size_;
+  FrozenWeight head_VD_;
 };
 
 }  // namespace splitft::model

@@ -4,6 +4,7 @@
 
 #include "libs/model/ops/dropout.h"
 #include "libs/model/ops/matmul.h"
+#include "libs/model/ops/thin_products.h"
 
 namespace splitft::model {
 
@@ -14,19 +15,17 @@ at::Tensor Linear::Forward(const at::Tensor& input_NI, const BlockContext& conte
                            const at::Tensor& residual_NO) const {
   const BlockAdapters::Pair* adapter = context.adapters.Find(module_);
   if (adapter == nullptr) {
-    return MatMul(input_NI, weight_OI_, bias_O_, residual_NO);
+    return weight_OI_.Apply(input_NI, bias_O_, residual_NO);
   }
   const Dropout dropout(context, block_, module_);
-  // PEFT keeps adapters in fp32 whatever the model's type. Ours are rounded to it, but these short products are not:
-  // they would be a good part of the gradients' error.
-  const at::Tensor low_rank_NR = WideMatMul(dropout.Apply(input_NI), adapter->a_RI).mul_(adapter->slot->scale);
+  const at::Tensor low_rank_NR = ThinMatMul(dropout.Apply(input_NI), adapter->a_RI).mul_(adapter->slot->scale);
   if (tape != nullptr) {
     *tape = {input_NI, low_rank_NR};
   }
   // The adapter's product first: the base's adds it while it writes its own result. The residual, larger than both,
   // comes last, so that bf16 rounds it once.
   const at::Tensor other_NO = MatMul(low_rank_NR.to(input_NI.scalar_type()), adapter->b_OR);
-  at::Tensor y_NO = MatMul(input_NI, weight_OI_, bias_O_, other_NO);
+  at::Tensor y_NO = weight_OI_.Apply(input_NI, bias_O_, other_NO);
   return residual_NO.defined() ? y_NO.add_(residual_NO) : y_NO;
 }
 
@@ -34,7 +33,7 @@ at::Tensor Linear::Backward(const at::Tensor& grad_NO, const BlockContext& conte
                             at::Tensor* flat_grad, bool need_input_gradient, const at::Tensor& sum_NI) const {
   const BlockAdapters::Pair* adapter = context.adapters.Find(module_);
   if (adapter == nullptr) {
-    return need_input_gradient ? MatMul(grad_NO, weight_OI_.t(), {}, sum_NI) : at::Tensor();
+    return need_input_gradient ? weight_OI_.ApplyTransposed(grad_NO, sum_NI) : at::Tensor();
   }
   const AdapterSlot& slot = *adapter->slot;
   const Dropout dropout(context, block_, module_);
@@ -42,7 +41,7 @@ at::Tensor Linear::Backward(const at::Tensor& grad_NO, const BlockContext& conte
     return flat_grad->narrow(0, offset - context.adapters.flat_begin(), like.numel()).view(like.sizes());
   };
   AddTransposedProduct(grad_NO, tape.low_rank_NR, grad_of(slot.offset_b, adapter->b_OR));
-  const at::Tensor grad_low_rank_NR = WideMatMul(grad_NO, adapter->b_OR.t()).mul_(slot.scale);
+  const at::Tensor grad_low_rank_NR = ThinMatMul(grad_NO, adapter->b_OR.t()).mul_(slot.scale);
   AddTransposedProduct(grad_low_rank_NR, dropout.Apply(tape.input_NI), grad_of(slot.offset_a, adapter->a_RI));
   if (!need_input_gradient) {
     return {};
@@ -55,7 +54,7 @@ at::Tensor Linear::Backward(const at::Tensor& grad_NO, const BlockContext& conte
   } else {
     other_NI = MatMul(narrow_NR, adapter->a_RI.t(), {}, sum_NI);
   }
-  return MatMul(grad_NO, weight_OI_.t(), {}, other_NI);
+  return weight_OI_.ApplyTransposed(grad_NO, other_NI);
 }
 
 }  // namespace splitft::model

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "libs/model/block.h"
+#include "libs/model/ops/frozen_weight.h"
 
 // Shapes: N tokens, I in, O out, R rank.
 namespace splitft::model {
@@ -44,7 +45,7 @@ class Linear {
 
   int block_;
   int module_;
-  at::Tensor weight_OI_;
+  FrozenWeight weight_OI_;
   at::Tensor bias_O_;
 };
 

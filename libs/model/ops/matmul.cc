@@ -4,7 +4,6 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 
 #include <optional>
 #include <string_view>
@@ -15,6 +14,7 @@ namespace {
 using LinearSchema = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
                                 c10::string_view, c10::List<std::optional<at::Scalar>>,
                                 std::optional<c10::string_view>);
+using PackSchema = at::Tensor(const at::Tensor&, std::optional<int64_t>);
 using LinearAddSchema = at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&,
                                    const std::optional<at::Tensor>&, c10::string_view);
 
@@ -22,14 +22,17 @@ using LinearAddSchema = at::Tensor(const at::Tensor&, const at::Tensor&, const a
 struct OneDnn {
   std::optional<c10::TypedOperatorHandle<LinearSchema>> linear;
   std::optional<c10::TypedOperatorHandle<LinearAddSchema>> linear_add;
+  std::optional<c10::TypedOperatorHandle<PackSchema>> pack;
 
   OneDnn() {
     auto& dispatcher = c10::Dispatcher::singleton();
     const auto plain = dispatcher.findSchema({"mkldnn::_linear_pointwise", ""});
     const auto binary = dispatcher.findSchema({"mkldnn::_linear_pointwise", "binary"});
-    if (plain && binary && plain->hasKernelForDispatchKey(c10::DispatchKey::CPU)) {
+    const auto reorder = dispatcher.findSchema({"mkldnn::_reorder_linear_weight", ""});
+    if (plain && binary && reorder && plain->hasKernelForDispatchKey(c10::DispatchKey::CPU)) {
       linear = plain->typed<LinearSchema>();
       linear_add = binary->typed<LinearAddSchema>();
+      pack = reorder->typed<PackSchema>();
     }
   }
 };
@@ -44,8 +47,6 @@ bool Suits(const at::Tensor& x) {
   return x.is_cpu() &&
          (x.scalar_type() == at::kFloat || (x.scalar_type() == at::kBFloat16 && __builtin_cpu_supports("avx512bw")));
 }
-
-at::Tensor Wide(const at::Tensor& x) { return x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x; }
 
 std::optional<at::Tensor> Optional(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
@@ -70,19 +71,10 @@ at::Tensor MatMul(const at::Tensor& x_NI, const at::Tensor& w_OI, const at::Tens
   return bias_O.defined() ? at::add(sum, bias_O) : sum;
 }
 
-at::Tensor WideMatMul(const at::Tensor& x_NI, const at::Tensor& w_OI) {
-  if (x_NI.is_cuda() && x_NI.scalar_type() == at::kBFloat16) {
-    return at::mm(x_NI, w_OI.to(at::kBFloat16).t(), at::kFloat);  // tensor cores add up in fp32 anyway
-  }
-  return MatMul(Wide(x_NI), Wide(w_OI));
-}
-
-void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, at::Tensor target_IO) {
-  if (a_NI.is_cuda() && (a_NI.scalar_type() == at::kBFloat16 || b_NO.scalar_type() == at::kBFloat16)) {
-    target_IO.add_(at::mm(a_NI.to(at::kBFloat16).t(), b_NO.to(at::kBFloat16), at::kFloat));
-  } else {
-    target_IO.addmm_(Wide(a_NI).t(), Wide(b_NO));
-  }
+at::Tensor PackForMatMul(const at::Tensor& w_OI) {
+  const OneDnn& onednn = SharedOneDnn();
+  const bool gains = w_OI.scalar_type() == at::kBFloat16 && Suits(w_OI) && onednn.pack.has_value();
+  return gains ? onednn.pack->call(w_OI.contiguous(), std::nullopt) : w_OI;
 }
 
 }  // namespace splitft::model

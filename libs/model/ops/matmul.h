@@ -11,10 +11,8 @@ namespace splitft::model {
 at::Tensor MatMul(const at::Tensor& x_NI, const at::Tensor& w_OI, const at::Tensor& bias_O = {},
                   const at::Tensor& other_NO = {});
 
-// x_NI w_OI^T, at least fp32 whatever the inputs' types are, as is how it is added up.
-at::Tensor WideMatMul(const at::Tensor& x_NI, const at::Tensor& w_OI);
-
-// target_IO += a_NI^T b_NO for a target that is at least fp32: how a weight's gradient is accumulated.
-void AddTransposedProduct(const at::Tensor& a_NI, const at::Tensor& b_NO, at::Tensor target_IO);
+// `w_OI` in the layout that MatMul is fastest with, for weights that are used again and again; MatMul's `w_OI` alone
+// may be such a tensor. A copy in bf16 on a CPU with AVX-512, else `w_OI` itself.
+at::Tensor PackForMatMul(const at::Tensor& w_OI);
 
 }  // namespace splitft::model
