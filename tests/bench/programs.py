@@ -11,6 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WARM_UP = 2  # steps that are run but not counted, as in hf_peft.py
+# What splitft run gives its processes (cli/run_session.cc), for our engine in one process too.
+MALLOC = "glibc.malloc.trim_threshold=1073741824:glibc.malloc.mmap_threshold=33554432:glibc.malloc.hugetlb=1"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Programs:
     def unsplit(self, data: Path, shape: Shape) -> dict:
         """Our own engine in one process (model_bench)."""
         flags = ["--dtype", shape.dtype, "--length", shape.length, "--steps", self.steps, "--threads", self.threads]
-        return self._json([self.build / "bin/model_bench", "--model", data / "model", *flags])
+        return self._json(["env", f"GLIBC_TUNABLES={MALLOC}", self.build / "bin/model_bench", "--model", data / "model", *flags])
 
     def wire(self) -> dict:
         """A client's stream to the aggregator over loopback TCP (wire_bench)."""
