@@ -12,6 +12,7 @@ namespace splitft::cli {
 namespace {
 
 constexpr size_t kMostAveraged = 10;
+constexpr char kPromptAnnotation[] = "splitft.io/example-prompt";
 
 double Mean(const std::vector<double>& values, size_t begin, size_t count) {
   const auto first = values.begin() + static_cast<std::ptrdiff_t>(begin);
@@ -98,8 +99,11 @@ std::string FormatRunSummary(const RunResult& result) {
 
   const std::string generate = absl::StrCat("  ", ShellWord(result.program), " generate --model ",
                                             PathWord(result.job.model.source.value, result));
-  absl::StrAppend(&text, "Try next, before and after fine-tuning:\n", generate, " --prompt \"The\"\n", generate,
-                  " --adapter ", PathWord(output, result), " --prompt \"The\"\n");
+  const auto asked = result.job.annotations.find(kPromptAnnotation);
+  const std::string prompt =
+      absl::StrCat(" --prompt ", ShellWord(asked != result.job.annotations.end() ? asked->second : "The"), "\n");
+  absl::StrAppend(&text, "Try next, before and after fine-tuning:\n", generate, prompt, generate, " --adapter ",
+                  PathWord(output, result), prompt);
   return text;
 }
 

@@ -35,7 +35,9 @@ void VisitMetadata(FieldVisitor& v, FineTuneJob& job) {
          kLabelForm, job.name);
   v.Text({"namespace", "Where in the cluster the job runs."}, kLabelForm, job.name_space);
   v.TextsByKey({"labels", "As Kubernetes has them; kept, not used."}, kKeyForm, job.labels);
-  v.TextsByKey({"annotations", "As Kubernetes has them; kept, not used."}, kKeyForm, job.annotations);
+  v.TextsByKey(
+      {"annotations", "As Kubernetes has them. splitft run proposes splitft.io/example-prompt as a prompt to try."},
+      kKeyForm, job.annotations);
 }
 
 void VisitModel(FieldVisitor& v, Model& model) {

@@ -96,8 +96,14 @@ TEST(RunSummary, SaysWhatWasMadeAndWhatToTryNext) {
             "  metrics  out/metrics.jsonl\n"
             "\n"
             "Try next, before and after fine-tuning:\n"
-            "  ./build/bin/splitft generate --model 'my base' --prompt \"The\"\n"
-            "  ./build/bin/splitft generate --model 'my base' --adapter out --prompt \"The\"\n");
+            "  ./build/bin/splitft generate --model 'my base' --prompt The\n"
+            "  ./build/bin/splitft generate --model 'my base' --adapter out --prompt The\n");
+}
+
+TEST(RunSummary, ProposesTheJobsOwnPrompt) {
+  spec::FineTuneJob job = Job();
+  job.annotations["splitft.io/example-prompt"] = "Name: The Eagle. Text:";
+  EXPECT_THAT(FormatRunSummary(Result(job)), HasSubstr("--adapter out --prompt 'Name: The Eagle. Text:'\n"));
 }
 
 TEST(RunSummary, DoesNotClaimThatLabelsStayedWhereTheyDidNot) {
