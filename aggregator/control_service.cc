@@ -16,7 +16,8 @@ class ControlService::Watcher final : public grpc::ServerWriteReactor<control::J
 
   // Writes the job's state if it is newer than what was written and no write is under way. The lock is held over
   // StartWrite so that OnDone cannot delete this in between; gRPC never runs a reaction inside it.
-  void WriteIfNewer() SPLITFT_REQUIRES(service_.mutex_) {
+  void WriteIfNewer() {
+    service_.mutex_.AssertHeld();
     if (writing_ || finished_ || service_.version_ == written_) {
       return;
     }

@@ -154,7 +154,7 @@ absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& 
 }  // namespace splitft::aggregator
 
 int main(int argc, char** argv) {
-  using namespace splitft;
-  const telemetry::Log log({.program = aggregator::kProgram}, SystemClock());
-  return telemetry::Finish(aggregator::kProgram, aggregator::Main({argv + 1, static_cast<size_t>(argc - 1)}, log));
+  namespace program = splitft::aggregator;
+  const splitft::telemetry::Log log({.program = program::kProgram}, splitft::SystemClock());
+  return splitft::telemetry::Finish(program::kProgram, program::Main({argv + 1, static_cast<size_t>(argc - 1)}, log));
 }

@@ -89,10 +89,10 @@ int Report(const absl::Status& status, const CommandContext& context) {
 }  // namespace splitft::cli
 
 int main(int argc, char** argv) {
-  using namespace splitft;
+  namespace cli = splitft::cli;
   std::ios::sync_with_stdio(false);
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const cli::CommandContext context{
-      .out = std::cout, .err = std::cerr, .clock = SystemClock(), .program = argc > 0 ? argv[0] : "splitft"};
+      .out = std::cout, .err = std::cerr, .clock = splitft::SystemClock(), .program = argc > 0 ? argv[0] : "splitft"};
   return cli::Report(cli::Dispatch(words, context), context);
 }

@@ -16,5 +16,6 @@
 // Functions: the caller holds (REQUIRES) or does not hold (EXCLUDES) the named locks.
 #define SPLITFT_REQUIRES(...) SPLITFT_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
 #define SPLITFT_EXCLUDES(...) SPLITFT_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
+#define SPLITFT_ASSERTS(...) SPLITFT_THREAD_ATTRIBUTE(assert_capability(__VA_ARGS__))
 #define SPLITFT_ACQUIRE(...) SPLITFT_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define SPLITFT_RELEASE(...) SPLITFT_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))

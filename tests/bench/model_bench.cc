@@ -105,7 +105,7 @@ class Engine {
 };
 
 template <typename Value>
-double Median(std::vector<Phases> steps, const Value& value) {
+double Median(const std::vector<Phases>& steps, const Value& value) {
   std::vector<double> values;
   for (const Phases& phases : steps) {
     values.push_back(value(phases));

@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<CuttableProxy>> CuttableProxy::Start(int target_p
     return ErrnoStatus(errno, "listen on", "127.0.0.1:0");
   }
   proxy->port_ = ntohs(address.sin_port);
-  proxy->thread_ = std::jthread([raw = proxy.get()](std::stop_token stop) { raw->Run(std::move(stop)); });
+  proxy->thread_ = std::jthread([raw = proxy.get()](const std::stop_token& stop) { raw->Run(stop); });
   return proxy;
 }
 
@@ -72,7 +72,7 @@ std::string CuttableProxy::Seen() const {
   return seen_;
 }
 
-void CuttableProxy::Run(std::stop_token stop) {
+void CuttableProxy::Run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::vector<pollfd> polled = {{.fd = listener_.get(), .events = POLLIN, .revents = 0}};
     {

@@ -33,7 +33,7 @@ class CuttableProxy {
     UniqueFd server;
   };
   explicit CuttableProxy(int target_port) : target_port_(target_port) {}
-  void Run(std::stop_token stop);
+  void Run(const std::stop_token& stop);
   // False: the connection is over.
   bool Forward(const UniqueFd& from, const UniqueFd& to, short events) SPLITFT_REQUIRES(mutex_);
 

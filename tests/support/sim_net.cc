@@ -54,7 +54,7 @@ class SimNet::State : public std::enable_shared_from_this<SimNet::State> {
     return absl::OkStatus();
   }
 
-  absl::Status SendDown(StreamId id, Frame frame) {
+  absl::Status SendDown(StreamId id, const Frame& frame) {
     Link& link = links[id];
     if (!link.open) {
       return absl::NotFoundError(absl::StrCat("stream ", id, " has ended"));
@@ -210,7 +210,7 @@ class SimNet::Server final : public protocol::FrameServer {
     return event;
   }
 
-  absl::Status Send(StreamId stream, Frame frame) override { return state_->SendDown(stream, std::move(frame)); }
+  absl::Status Send(StreamId stream, Frame frame) override { return state_->SendDown(stream, frame); }
 
   void Close(StreamId stream, absl::Status status) override {
     state_->End(stream, status.ok() ? absl::UnavailableError("the aggregator ended the stream") : status, status);

@@ -18,7 +18,6 @@ using protocol::FrameStream;
 using protocol::StreamClosed;
 using protocol::StreamId;
 using protocol::StreamOpened;
-using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 std::string Loopback(int port) { return "127.0.0.1:" + std::to_string(port); }

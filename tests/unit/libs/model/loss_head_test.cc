@@ -24,7 +24,7 @@ class LossHeadTest : public testing::Test {
     const at::Tensor bias = RandomTensor("bias", {kSize}).to(type);
     return {LayerNorm(weight, bias, 1e-5), RandomTensor("head", {vocabulary, kSize}).to(type)};
   }
-  static at::Tensor Labels(std::vector<int64_t> labels) { return at::tensor(labels, at::kLong); }
+  static at::Tensor Labels(const std::vector<int64_t>& labels) { return at::tensor(labels, at::kLong); }
 
   at::Tensor hidden_ = RandomTensor("hidden", {5, kSize});
 };
