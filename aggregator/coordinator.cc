@@ -114,6 +114,12 @@ absl::Status Coordinator::Gather() {
 
 absl::Status Coordinator::WelcomeAll() {
   total_steps_ = TotalSteps();
+  if (const int64_t warmup = parts_.job.training.warmup_steps; warmup > total_steps_) {
+    return telemetry::WithExitCode(
+        absl::InvalidArgumentError(absl::StrCat("spec.training.warmupSteps: ", warmup, " is above the ", total_steps_,
+                                                " steps of ", parts_.job.training.epochs, " epochs")),
+        telemetry::ExitCode::kUsage);
+  }
   const WireFormat format = train::HiddenFormat(parts_.job);
   for (Member& member : parts_.roster.members()) {
     Frame frame;
@@ -165,7 +171,9 @@ absl::Status Coordinator::RunEvaluation(double* loss) {
   const auto step = static_cast<uint64_t>(parts_.state.steps_done() - 1);
   SPLITFT_RETURN_IF_ERROR(machine_.BeginEvaluation(step, attempt_, std::move(batches)));
   SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kEvalBegin));
+  const double wait_seconds = figures_.server_wait_seconds();
   SPLITFT_RETURN_IF_ERROR(Pump());
+  figures_.set_server_wait_seconds(wait_seconds);  // the step's own
   double sum = 0;
   double weight = 0;
   for (size_t client = 0; client < eval_loss_.size(); ++client) {
@@ -272,10 +280,12 @@ absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
   const auto client = static_cast<size_t>(&member - parts_.roster.members().data());
   const absl::Status status = acceptance.ok() ? Check(client, frame) : acceptance.status();
   if (!status.ok()) {
-    return {status.code(), absl::StrCat("client ", member.name, ": ", std::string(status.message()))};
+    return telemetry::WithExitCode(
+        {status.code(), absl::StrCat("client ", member.name, ": ", std::string(status.message()))},
+        telemetry::ExitCode::kJobFailed);
   }
   member.bytes[frame.key.kind] += static_cast<int64_t>(frame.payload.bytes().size());
-  if (frame.key.kind == FrameKind::kHiddenUp) {
+  if (frame.key.kind == FrameKind::kHiddenUp || frame.key.kind == FrameKind::kEvalHiddenUp) {
     runs_[client][frame.key.microbatch] = frame.tensor.runs;
   }
   if (const auto* loss = std::get_if<protocol::LossReport>(&frame.body)) {
@@ -309,10 +319,12 @@ absl::Status Coordinator::Check(size_t client, const Frame& frame) const {
       .max_tokens = rows * training.sequence_length,
       .tokens = std::nullopt,
       .adapter_elements = member.head_range.size + (server_labels_ ? 0 : member.tail_range.size),
+      .gradient_required = parts_.job.split.train_client,
       .vocabulary_size = options_.vocabulary_size,
       .max_payload_bytes = std::numeric_limits<int64_t>::max()};
   const auto runs = runs_[client].find(frame.key.microbatch);
-  const bool same_rows = frame.key.kind == FrameKind::kGradientUp || frame.key.kind == FrameKind::kLabelsUp;
+  const bool same_rows = frame.key.kind == FrameKind::kGradientUp || frame.key.kind == FrameKind::kLabelsUp ||
+                         frame.key.kind == FrameKind::kEvalLabelsUp;
   if (same_rows && runs != runs_[client].end()) {
     expected.tokens = protocol::TokenCount(runs->second);
   }

@@ -6,6 +6,7 @@
 #include "aggregator/coordinator.h"
 #include "libs/base/random.h"
 #include "libs/base/status_macros.h"
+#include "libs/telemetry/exit.h"
 #include "libs/train/schedule.h"
 #include "libs/train/tensor_frame.h"
 
@@ -19,9 +20,10 @@ using protocol::WireFormat;
 // -log p summed over a batch is finite unless the model or its input is broken.
 absl::Status CheckLoss(const Member& member, uint64_t step) {
   if (!std::isfinite(member.loss.loss_sum)) {
-    return absl::FailedPreconditionError(absl::StrCat("step ", step, ": client ", member.name, "'s loss is ",
-                                                      member.loss.loss_sum,
-                                                      "; a lower learningRate or a warm-up usually helps"));
+    return telemetry::WithExitCode(absl::FailedPreconditionError(absl::StrCat(
+                                       "step ", step, ": client ", member.name, "'s loss is ", member.loss.loss_sum,
+                                       "; a lower learningRate or a warm-up usually helps")),
+                                   telemetry::ExitCode::kJobFailed);
   }
   return absl::OkStatus();
 }
@@ -187,7 +189,8 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
   event.set_phase(phase);
   event.set_step(parts_.state.steps_done());
   event.set_total_steps(total_steps_);
-  if (figures_.seconds() > 0) {
+  // What an evaluation has to add to the step is not known yet: the step is told of once, when it is.
+  if (figures_.seconds() > 0 && phase != control::EVALUATING) {
     *event.mutable_figures() = figures_;
   }
   for (const Member& member : parts_.roster.members()) {

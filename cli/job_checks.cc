@@ -60,12 +60,22 @@ absl::StatusOr<spec::FineTuneJob> ReadJob(const JobRequest& request) {
   if (!yaml.ok()) {
     return telemetry::WithExitCode(yaml.status(), ExitCode::kUsage);
   }
-  spec::ParseOptions options{.base_directory = fs::absolute(request.manifest).parent_path(),
-                             .overrides = request.overrides};
+  std::error_code error;
+  const fs::path manifest = fs::absolute(request.manifest, error);
+  if (error) {
+    return telemetry::WithExitCode(ErrnoStatus(error.value(), "find", request.manifest), ExitCode::kUsage);
+  }
+  spec::ParseOptions options{.base_directory = manifest.parent_path(), .overrides = request.overrides};
   if (request.output.has_value()) {
+    const fs::path output = fs::absolute(*request.output, error);
+    if (request.output->empty() || error) {
+      return telemetry::WithExitCode(
+          absl::InvalidArgumentError(absl::StrCat("--out: \"", request.output->string(), "\" is no path of a folder")),
+          ExitCode::kUsage);
+    }
     // A JSON string is a YAML string, whatever the path holds.
     options.overrides.push_back(
-        absl::StrCat("output.path=", nlohmann::json(fs::absolute(*request.output).lexically_normal().string()).dump()));
+        absl::StrCat("output.path=", nlohmann::json(output.lexically_normal().string()).dump()));
   }
   absl::StatusOr<spec::FineTuneJob> job = spec::ParseJob(*yaml, options);
   if (!job.ok()) {
@@ -123,6 +133,13 @@ void CheckFiles(const spec::FineTuneJob& job, Problems* problems) {
   }
   if (job.lora.initial_adapter.has_value()) {
     CheckSource("spec.lora.initialAdapter", {.value = job.lora.initial_adapter->string()}, Wanted::kFolder, problems);
+    std::error_code error;
+    if (fs::equivalent(*job.lora.initial_adapter, job.output.value, error)) {
+      problems->Add(ExitCode::kUsage,
+                    absl::StrCat("spec.output.path: \"", job.output.value,
+                                 "\" is spec.lora.initialAdapter, which a run would replace before it "
+                                 "is read; choose another folder"));
+    }
   }
   CheckSource("spec.output", job.output, Wanted::kAnything, problems);
 }
@@ -168,7 +185,19 @@ absl::StatusOr<CheckedJob> CheckJob(const JobRequest& request) {
   if (!problems.empty()) {
     return problems.ToStatus(request.manifest);
   }
-  return CheckedJob{.job = std::move(job), .model = config, .layout = *std::move(layout)};
+  CheckedJob checked{.job = std::move(job), .model = config, .layout = *std::move(layout), .warnings = {}};
+  if (checked.job.lora.cut_layer_rank > 0) {
+    checked.warnings.push_back(absl::StrCat("spec.lora.cutLayerRank: ", checked.job.lora.cut_layer_rank,
+                                            " has no effect yet; every block has spec.lora.rank, ",
+                                            checked.job.lora.rank));
+  }
+  return checked;
+}
+
+void SayWarnings(const CheckedJob& checked, std::ostream& err) {
+  for (const std::string& warning : checked.warnings) {
+    err << "splitft: warning: " << warning << "\n";
+  }
 }
 
 StepTraffic EstimateTraffic(const CheckedJob& checked, const spec::Client& client) {

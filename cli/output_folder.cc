@@ -1,5 +1,7 @@
 #include "cli/output_folder.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,12 +69,26 @@ absl::StatusOr<std::vector<fs::path>> FormerOutput(const fs::path& folder) {
   return files;
 }
 
-absl::Status Prepare(const fs::path& folder, const std::string& manifest, int64_t least_free_bytes) {
+// An advisory lock on the folder itself; two runs would mix their files.
+absl::StatusOr<UniqueFd> Lock(const fs::path& folder) {
+  UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) {
+    return ErrnoStatus(errno, "open the output folder", folder);
+  }
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return absl::AbortedError(absl::StrCat("output folder \"", folder.string(),
+                                           "\" is in use by another run of splitft; choose another with --out"));
+  }
+  return fd;  // a file system without locks is used without
+}
+
+absl::StatusOr<UniqueFd> Prepare(const fs::path& folder, const std::string& manifest, int64_t least_free_bytes) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) {
     return ErrnoStatus(error.value(), "create the output folder", folder);
   }
+  SPLITFT_ASSIGN_OR_RETURN(UniqueFd lock, Lock(folder));
   SPLITFT_ASSIGN_OR_RETURN(const std::vector<fs::path> former, FormerOutput(folder));
   if (::access(folder.c_str(), W_OK) != 0) {
     return ErrnoStatus(errno, "write to the output folder", folder);
@@ -89,14 +105,19 @@ absl::Status Prepare(const fs::path& folder, const std::string& manifest, int64_
                      " free on its disk, but the job may write ", FormatBytes(least_free_bytes)));
   }
   SPLITFT_RETURN_IF_ERROR(WriteFileAtomically(folder / kMark, "Written by splitft; `splitft run` may replace it.\n"));
-  return WriteFileAtomically(folder / "job.yaml", manifest);
+  SPLITFT_RETURN_IF_ERROR(WriteFileAtomically(folder / "job.yaml", manifest));
+  return lock;
 }
 
 }  // namespace
 
-absl::Status PrepareOutputFolder(const fs::path& folder, const std::string& manifest, int64_t least_free_bytes) {
-  absl::Status status = Prepare(folder, manifest, least_free_bytes);
-  return status.ok() ? status : telemetry::WithExitCode(std::move(status), telemetry::ExitCode::kUnusableInput);
+absl::StatusOr<UniqueFd> PrepareOutputFolder(const fs::path& folder, const std::string& manifest,
+                                             int64_t least_free_bytes) {
+  absl::StatusOr<UniqueFd> lock = Prepare(folder, manifest, least_free_bytes);
+  if (!lock.ok()) {
+    return telemetry::WithExitCode(lock.status(), telemetry::ExitCode::kUnusableInput);
+  }
+  return lock;
 }
 
 }  // namespace splitft::cli

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/text_format.h"
 #include "libs/base/status_macros.h"
+#include "libs/spec/text_forms.h"
 #include "libs/text/partition.h"
 #include "libs/text/partition_file.h"
 
@@ -42,7 +43,13 @@ CommandSpec Spec() {
 absl::StatusOr<std::vector<std::string>> ClientNames(const std::string& clients) {
   int64_t count = 0;
   if (!absl::SimpleAtoi(clients, &count)) {
-    return std::vector<std::string>(absl::StrSplit(clients, ','));
+    std::vector<std::string> names = absl::StrSplit(clients, ',');
+    for (const std::string& name : names) {
+      if (!spec::kLabelForm.accepts(name)) {
+        return UsageError(absl::StrCat("--clients: \"", name, "\" is not ", std::string(spec::kLabelForm.expected)));
+      }
+    }
+    return names;
   }
   if (count < 1 || count > 10'000) {
     return UsageError(absl::StrCat("--clients: ", count, " is not from 1 to 10,000"));

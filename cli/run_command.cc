@@ -134,9 +134,11 @@ absl::Status Run(const Arguments& arguments, const CommandContext& context) {
   SPLITFT_ASSIGN_OR_RETURN(const int64_t port, arguments.Integer("--port", 0, 0, 65535));
   SPLITFT_ASSIGN_OR_RETURN(const fs::path programs, ProgramFolder());
   SPLITFT_ASSIGN_OR_RETURN(const CheckedJob checked, CheckJob(request));
+  SayWarnings(checked, context.err);
   SPLITFT_ASSIGN_OR_RETURN(const Threads threads, ChooseThreads(arguments, checked.job.clients.size()));
   const fs::path output = checked.job.output.value;
-  SPLITFT_RETURN_IF_ERROR(PrepareOutputFolder(output, spec::FormatJob(checked.job), LeastFreeBytes(checked)));
+  SPLITFT_ASSIGN_OR_RETURN(const UniqueFd in_use,
+                           PrepareOutputFolder(output, spec::FormatJob(checked.job), LeastFreeBytes(checked)));
 
   const TimePoint start = context.clock.Now();
   std::unique_ptr<RunReporter> reporter = ChooseReporter(arguments, context);

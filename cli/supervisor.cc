@@ -107,6 +107,12 @@ Verdict Supervisor::verdict() const {
   const int culprit = Culprit();
   if (culprit >= 0) {
     const Process& process = processes_[static_cast<size_t>(culprit)];
+    // The aggregator said why the job failed, and a worker's end is only what followed.
+    if (culprit > 0 && IsConsequence(*process.exit) && !job_failure_.empty()) {
+      return {.exit_code = static_cast<int>(ExitCode::kJobFailed),
+              .cause = absl::StrCat(processes_[0].name, ": ", job_failure_),
+              .process = 0};
+    }
     return {.exit_code = PassedOn(*process.exit), .cause = CauseOf(process), .process = culprit};
   }
   if (start_timed_out_) {

@@ -70,6 +70,7 @@ std::string Describe(const CheckedJob& checked) {
 absl::Status Validate(const Arguments& arguments, const CommandContext& context) {
   SPLITFT_ASSIGN_OR_RETURN(const CheckedJob checked,
                            CheckJob({.manifest = *arguments.positional(), .overrides = arguments.All("--set")}));
+  SayWarnings(checked, context.err);
   context.out << Describe(checked);
   return absl::OkStatus();
 }

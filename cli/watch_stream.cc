@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<WatchStream>> WatchStream::Open(const std::string
 }
 
 WatchStream::WatchStream(const std::string& address, UniqueFd wakeup)
-    : wakeup_(std::move(wakeup)), stub_(control::Control::NewStub(OpenChannel(address))), reader_([this] { Read(); }) {}
+    : wakeup_(std::move(wakeup)), reader_([this, address] { Read(address); }) {}
 
 WatchStream::~WatchStream() {
   context_.TryCancel();
@@ -52,9 +52,11 @@ std::vector<control::JobEvent> WatchStream::Take() {
   return taken;
 }
 
-void WatchStream::Read() {
+void WatchStream::Read(const std::string& address) {
+  // The channel ends with the call: one that nobody polls would keep the aggregator waiting when it shuts down.
+  const std::unique_ptr<control::Control::Stub> stub = control::Control::NewStub(OpenChannel(address));
   context_.set_wait_for_ready(true);
-  const auto call = stub_->Watch(&context_, control::WatchRequest());
+  const auto call = stub->Watch(&context_, control::WatchRequest());
   control::JobEvent event;
   while (call->Read(&event)) {
     Put(std::move(event));

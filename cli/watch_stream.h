@@ -32,11 +32,10 @@ class WatchStream {
 
  private:
   WatchStream(const std::string& address, UniqueFd wakeup);
-  void Read() SPLITFT_EXCLUDES(mutex_);
+  void Read(const std::string& address) SPLITFT_EXCLUDES(mutex_);
   void Put(control::JobEvent event) SPLITFT_EXCLUDES(mutex_);
 
   const UniqueFd wakeup_;  // an eventfd
-  const std::unique_ptr<control::Control::Stub> stub_;
   grpc::ClientContext context_;
   Mutex mutex_;
   std::deque<control::JobEvent> events_ SPLITFT_GUARDED_BY(mutex_);

@@ -189,7 +189,8 @@ absl::Status Session::Check(const Frame& frame, const ClientModel& model) const 
   } else if (kind == FrameKind::kHiddenDown || kind == FrameKind::kGradientDown) {
     expected.tokens = batches_[frame.key.microbatch].part.tokens();
   }
-  return CheckFrame(frame, expected);
+  const absl::Status status = CheckFrame(frame, expected);
+  return status.ok() ? status : telemetry::WithExitCode(status, telemetry::ExitCode::kJobFailed);
 }
 
 absl::Status Session::Begin(const Frame& frame, ClientModel& model) {

@@ -316,7 +316,7 @@ absl::Status CheckPayloadSize(const Frame& frame, uint64_t payload_bytes) {
 absl::Status CheckTensor(const Frame& frame, uint64_t payload_bytes, const KindRules& rules,
                          const ExpectedFrame& expected) {
   const bool acknowledgement = frame.key.kind == FrameKind::kEvalHiddenDown && expected.labels_on_server;
-  const bool absent = frame.key.kind == FrameKind::kStepEnd && !HasTensor(frame);
+  const bool absent = frame.key.kind == FrameKind::kStepEnd && !HasTensor(frame) && !expected.gradient_required;
   switch (acknowledgement || absent ? TensorKind::kNone : rules.tensor) {
     case TensorKind::kNone:
       return CheckNoTensor(frame, payload_bytes);
@@ -332,6 +332,9 @@ absl::Status CheckTensor(const Frame& frame, uint64_t payload_bytes, const KindR
   }
   return CheckPayloadSize(frame, payload_bytes);
 }
+
+// Of a step after the first, which was finite.
+constexpr char kDivergenceHint[] = "; training has diverged: a lower learningRate or a warm-up usually helps";
 
 absl::Status CheckLabels(const Frame& frame, int64_t vocabulary_size) {
   const std::span<const std::byte> bytes = frame.payload.bytes();
@@ -370,7 +373,8 @@ absl::Status CheckFrameValues(const Frame& frame, const ExpectedFrame& expected)
   if (const std::optional<size_t> index = FirstNonFinite(frame.tensor.format, bytes)) {
     return absl::OutOfRangeError(absl::StrCat(DescribeFrame(frame.key), ": number ", *index, " of ",
                                               static_cast<int64_t>(bytes.size()) / WireFormatBytes(frame.tensor.format),
-                                              " is NaN or infinite; expected finite numbers"));
+                                              " is NaN or infinite; expected finite numbers",
+                                              frame.key.step > 0 ? kDivergenceHint : ""));
   }
   return absl::OkStatus();
 }

@@ -1,9 +1,11 @@
 // `splitft run` as a user meets it: the real command with stand-ins for the training programs, so that each can be made
 // to fail in its own way.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -131,6 +133,36 @@ TEST_F(Run, RefusesAFolderWithSomebodyElsesFiles) {
   Write(folder_ / "elsewhere/notes.txt", "mine");
   EXPECT_EQ(Result({}, {"--out", folder_ / "elsewhere"}).exit_code, 3);
   EXPECT_TRUE(fs::exists(folder_ / "elsewhere/notes.txt"));
+}
+
+TEST_F(Run, RefusesAFolderThatAnotherRunWritesTo) {
+  fs::create_directory(folder_ / "out");
+  const UniqueFd other(::open((folder_ / "out").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(other.get(), LOCK_EX), 0);
+  const ProgramResult result = Result();
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.LastError(), HasSubstr("is in use by another run"));
+  EXPECT_TRUE(fs::is_empty(folder_ / "out"));
+}
+
+TEST_F(Run, RefusesToReplaceTheAdapterItStartsFrom) {
+  ASSERT_EQ(Result().exit_code, 0);
+  const ProgramResult result = Result({}, {"--set", "lora.initialAdapter.path=out"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("is spec.lora.initialAdapter"));
+  EXPECT_TRUE(fs::exists(folder_ / "out/job.yaml"));
+}
+
+TEST_F(Run, RefusesAnEmptyOutput) {
+  const ProgramResult result = Result({}, {"--out", ""});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.LastError(), HasSubstr("--out: \"\""));
+}
+
+TEST_F(Run, WarnsOfWhatHasNoEffect) {
+  const ProgramResult result = Result({}, {"--set", "lora.cutLayerRank=2"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.err, HasSubstr("warning: spec.lora.cutLayerRank: 2 has no effect yet"));
 }
 
 TEST_F(Run, NamesEveryProblemOfAManifest) {

@@ -108,6 +108,18 @@ TEST(Supervisor, WhatATerminatedProcessSaysIsNoCause) {
   EXPECT_EQ(supervisor.verdict().cause, "aggregator: a client is gone");
 }
 
+// The aggregator has said why, and is slow to end.
+TEST(Supervisor, TheControlServicesReasonComesBeforeAConsequence) {
+  Supervisor supervisor = Running();
+  supervisor.OnJobFailed("step 7: the loss is nan");
+  supervisor.OnExit(kBank, {.code = 4}, "the aggregator gave up", At(10));
+  ASSERT_EQ(supervisor.Decide(At(13)).action, Action::kTerminate);
+  supervisor.OnExit(kAggregator, {.code = 143}, "", At(13));
+  supervisor.OnExit(kHospital, {.code = 143}, "", At(13));
+  EXPECT_EQ(supervisor.verdict().exit_code, 1);
+  EXPECT_EQ(supervisor.verdict().cause, "aggregator: step 7: the loss is nan");
+}
+
 TEST(Supervisor, AnInterruptTerminatesAtOnceAndGivesItsExitCode) {
   Supervisor supervisor = Running();
   supervisor.OnInterrupt(SIGINT, At(10));

@@ -174,6 +174,17 @@ TEST(FrameCheck, RefusesBodiesOfOtherKinds) {
   ExpectError(frame, FromClient(), absl::StatusCode::kInvalidArgument, "body is none; expected LossReport");
 }
 
+TEST(FrameCheck, AGradientThatIsRequiredMustBeThere) {
+  ExpectedFrame expected = FromClient();
+  expected.gradient_required = true;
+  Frame end = Adapters(FrameKind::kStepEnd);
+  end.body = StepReport{};
+  ExpectOk(end, expected);
+  end = FrameOf(FrameKind::kStepEnd);
+  end.body = StepReport{};
+  ExpectError(end, expected, absl::StatusCode::kInvalidArgument, "StepEnd");
+}
+
 TEST(FrameCheck, RefusesBodiesThatMakeNoSense) {
   Frame frame = Gradient();
   frame.body = LossReport{.loss_tokens = -1};
