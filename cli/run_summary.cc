@@ -97,7 +97,7 @@ std::string FormatRunSummary(const RunResult& result) {
   absl::StrAppend(&text, "  report   ", ShortPath(output / "report.html", result.working_directory), "\n");
   absl::StrAppend(&text, "  metrics  ", ShortPath(output / "metrics.jsonl", result.working_directory), "\n\n");
 
-  const std::string generate = absl::StrCat("  ", ShellWord(result.program), " generate --model ",
+  const std::string generate = absl::StrCat("  ", ShellWord(result.program), " generate --temperature 0 --model ",
                                             PathWord(result.job.model.source.value, result));
   const auto asked = result.job.annotations.find(kPromptAnnotation);
   const std::string prompt =

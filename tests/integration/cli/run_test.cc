@@ -109,7 +109,7 @@ TEST_F(Run, EndsWithASummaryAndNothingLeft) {
   EXPECT_THAT(result.out, HasSubstr("step 1/5  loss 3.9900"));
   EXPECT_THAT(result.out, HasSubstr("step 5/5"));
   EXPECT_THAT(result.out, HasSubstr("Done: 5 steps in "));
-  EXPECT_THAT(result.out, HasSubstr("generate --model "));
+  EXPECT_THAT(result.out, HasSubstr("generate --temperature 0 --model "));
   EXPECT_THAT(result.err, IsEmpty());
   EXPECT_TRUE(fs::exists(folder_ / "out/job.yaml"));
 }

@@ -96,8 +96,8 @@ TEST(RunSummary, SaysWhatWasMadeAndWhatToTryNext) {
             "  metrics  out/metrics.jsonl\n"
             "\n"
             "Try next, before and after fine-tuning:\n"
-            "  ./build/bin/splitft generate --model 'my base' --prompt The\n"
-            "  ./build/bin/splitft generate --model 'my base' --adapter out --prompt The\n");
+            "  ./build/bin/splitft generate --temperature 0 --model 'my base' --prompt The\n"
+            "  ./build/bin/splitft generate --temperature 0 --model 'my base' --adapter out --prompt The\n");
 }
 
 TEST(RunSummary, ProposesTheJobsOwnPrompt) {
