@@ -328,6 +328,14 @@ absl::Status Coordinator::Check(size_t client, const Frame& frame) const {
   if (same_rows && runs != runs_[client].end()) {
     expected.tokens = protocol::TokenCount(runs->second);
   }
+  // Labels may be here before the rows that they belong to.
+  const bool evaluation = frame.key.kind == FrameKind::kEvalHiddenUp;
+  if (evaluation || frame.key.kind == FrameKind::kHiddenUp) {
+    const FrameKind kind = evaluation ? FrameKind::kEvalLabelsUp : FrameKind::kLabelsUp;
+    if (const auto labels = inbox_[client].find({kind, frame.key.microbatch}); labels != inbox_[client].end()) {
+      expected.tokens = labels->second.tensor.shape[0];
+    }
+  }
   SPLITFT_RETURN_IF_ERROR(CheckFrame(frame, expected));
   for (const protocol::SequenceRun& run : frame.tensor.runs) {
     if (run.length > training.sequence_length) {

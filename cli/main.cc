@@ -73,8 +73,12 @@ absl::Status Dispatch(const std::vector<std::string>& words, const CommandContex
 }
 
 // An error that lists several problems is a list for people; the last line says how many they are.
-int Report(const absl::Status& status, const CommandContext& context) {
+int Report(absl::Status status, const CommandContext& context) {
   context.out << std::flush;
+  if (status.ok() && !context.out) {
+    status = telemetry::WithExitCode(absl::DataLossError("cannot write to standard output: is its disk full?"),
+                                     telemetry::ExitCode::kJobFailed);
+  }
   const std::vector<std::string> lines = absl::StrSplit(std::string(status.message()), '\n', absl::SkipWhitespace());
   for (size_t i = 1; i < lines.size(); ++i) {
     context.err << "  " << lines[i] << "\n";

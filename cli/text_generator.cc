@@ -1,6 +1,7 @@
 #include "cli/text_generator.h"
 
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -73,6 +74,10 @@ absl::StatusOr<std::vector<float>> TextGenerator::NextLogits(std::span<const int
   const at::Tensor hidden_ND = blocks_->Forward(std::move(entries), nullptr);
   const at::Tensor logits_V =
       head_->Logits(hidden_ND.narrow(0, count - 1, 1)).to(at::kCPU, at::kFloat).reshape({-1}).contiguous();
+  if (!at::isfinite(logits_V).all().item<bool>()) {
+    return absl::DataLossError(
+        "the model's logits are not finite: weights or adapter hold NaN or infinity, or are none of this model's");
+  }
   return std::vector<float>(logits_V.data_ptr<float>(), logits_V.data_ptr<float>() + logits_V.numel());
 }
 

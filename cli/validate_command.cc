@@ -1,4 +1,6 @@
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -6,6 +8,9 @@
 #include "cli/job_checks.h"
 #include "cli/text_format.h"
 #include "libs/base/status_macros.h"
+#include "libs/text/dataset.h"
+#include "libs/text/tokenizer.h"
+#include "libs/train/guard.h"
 
 namespace splitft::cli {
 namespace {
@@ -25,19 +30,70 @@ CommandSpec Spec() {
           {.command = "splitft validate job.yaml --set split.cutLayer=3", .what = "what another cut would cost"}}};
 }
 
-std::string ClientTable(const CheckedJob& checked) {
-  TextTable table{.header = {"client", "data", "cut", "batch", "adapter elements", "sent a step", "received a step"},
-                  .right_aligned = {false, false, true, true, true, true, true}};
+struct ClientText {
+  size_t rows = 0;
+  text::DatasetStats stats;
+};
+
+// Every client's text as its worker would read it. All unreadable ones at once.
+absl::StatusOr<std::vector<ClientText>> ReadTexts(const CheckedJob& checked) {
+  SPLITFT_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer, text::Tokenizer::Load(checked.job.model.source.value));
+  std::vector<ClientText> texts;
+  std::vector<std::string> problems;
+  absl::Status first;
+  for (const spec::Client& client : checked.job.clients) {
+    const absl::StatusOr<text::Dataset> dataset =
+        text::LoadDataset(client.data, tokenizer, text::DatasetOptionsOf(checked.job.training, client.name));
+    if (dataset.ok()) {
+      texts.push_back({.rows = dataset->train.size(), .stats = dataset->stats});
+      continue;
+    }
+    problems.push_back(absl::StrCat("client ", client.name, ": ", std::string(dataset.status().message())));
+    first.Update(dataset.status());
+  }
+  if (problems.empty()) {
+    return texts;
+  }
+  const std::string count = problems.size() > 1 ? absl::StrCat(problems.size(), " clients' data cannot be used\n") : "";
+  return absl::Status(first.code(), absl::StrCat(count, absl::StrJoin(problems, "\n")));
+}
+
+std::string ClientTable(const CheckedJob& checked, const std::vector<ClientText>& texts) {
+  TextTable table{.header = {"client", "data", "rows", "tokens", "cut", "batch", "sent a step", "received a step"},
+                  .right_aligned = {false, false, true, true, true, true, true, true}};
   std::error_code error;
   const std::filesystem::path here = std::filesystem::current_path(error);
-  for (const spec::Client& client : checked.job.clients) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const spec::Client& client = checked.job.clients[i];
     const StepTraffic traffic = EstimateTraffic(checked, client);
-    table.rows.push_back({client.name, ShortPath(client.data.source.value, here), absl::StrCat(client.cut_layer),
-                          absl::StrCat(client.batch_size),
-                          FormatCount(checked.layout.BlockRange(0, client.cut_layer).size),
+    table.rows.push_back({client.name, ShortPath(client.data.source.value, here),
+                          FormatCount(static_cast<int64_t>(texts[i].rows)), FormatCount(texts[i].stats.tokens),
+                          absl::StrCat(client.cut_layer), absl::StrCat(client.batch_size),
                           FormatBytes(traffic.bytes_up), FormatBytes(traffic.bytes_down)});
   }
   return FormatTable(table);
+}
+
+// What a client's file lost on the way to rows; empty where nothing.
+std::string Losses(const CheckedJob& checked, const std::vector<ClientText>& texts) {
+  std::string lines;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const text::DatasetStats& stats = texts[i].stats;
+    std::vector<std::string> losses;
+    if (stats.skipped > 0) {
+      losses.push_back(absl::StrCat(Plural(stats.skipped, "bad record"), " skipped"));
+    }
+    if (stats.truncated > 0) {
+      losses.push_back(absl::StrCat(Plural(stats.truncated, "sample"), " cut to sequenceLength"));
+    }
+    if (stats.empty > 0) {
+      losses.push_back(absl::StrCat(Plural(stats.empty, "record"), " with nothing to learn from"));
+    }
+    if (!losses.empty()) {
+      absl::StrAppend(&lines, "  ", checked.job.clients[i].name, ": ", absl::StrJoin(losses, ", "), "\n");
+    }
+  }
+  return lines;
 }
 
 std::string Length(const spec::Training& training) {
@@ -47,7 +103,7 @@ std::string Length(const spec::Training& training) {
   return absl::StrCat(training.epochs, training.epochs == 1 ? " epoch" : " epochs");
 }
 
-std::string Describe(const CheckedJob& checked) {
+std::string Describe(const CheckedJob& checked, const std::vector<ClientText>& texts) {
   const spec::FineTuneJob& job = checked.job;
   std::vector<std::string> modules;
   for (const model::AdapterSlot& slot : checked.layout.slots()) {
@@ -63,7 +119,7 @@ std::string Describe(const CheckedJob& checked) {
       FormatCount(checked.layout.size()), " trainable elements\n  training ", Length(job.training), " of up to ",
       job.training.sequence_length, " tokens a sequence, learning rate ", job.training.learning_rate, "\n  labels   ",
       labels_stay ? "stay with the clients" : "go to the aggregator, which sees the tokens", "\n  output   ",
-      job.output.value, "\n\n", ClientTable(checked),
+      job.output.value, "\n\n", ClientTable(checked, texts), Losses(checked, texts),
       "\n  Traffic is the most a step can take: samples shorter than sequenceLength take less.\n");
 }
 
@@ -71,7 +127,12 @@ absl::Status Validate(const Arguments& arguments, const CommandContext& context)
   SPLITFT_ASSIGN_OR_RETURN(const CheckedJob checked,
                            CheckJob({.manifest = *arguments.positional(), .overrides = arguments.All("--set")}));
   SayWarnings(checked, context.err);
-  context.out << Describe(checked);
+  absl::StatusOr<std::vector<ClientText>> texts;
+  SPLITFT_RETURN_IF_ERROR(train::RunGuarded([&]() -> absl::Status {
+    texts = ReadTexts(checked);
+    return texts.status();
+  }));
+  context.out << Describe(checked, *texts);
   return absl::OkStatus();
 }
 

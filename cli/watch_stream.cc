@@ -32,10 +32,15 @@ absl::StatusOr<std::unique_ptr<WatchStream>> WatchStream::Open(const std::string
 }
 
 WatchStream::WatchStream(const std::string& address, UniqueFd wakeup)
-    : wakeup_(std::move(wakeup)), reader_([this, address] { Read(address); }) {}
+    : wakeup_(std::move(wakeup)), context_(std::in_place), reader_([this, address] { Read(address); }) {}
 
 WatchStream::~WatchStream() {
-  context_.TryCancel();
+  {
+    const MutexLock lock(mutex_);
+    if (context_.has_value()) {
+      context_->TryCancel();
+    }
+  }
   reader_.join();
 }
 
@@ -53,17 +58,25 @@ std::vector<control::JobEvent> WatchStream::Take() {
 }
 
 void WatchStream::Read(const std::string& address) {
-  // The channel ends with the call: one that nobody polls would keep the aggregator waiting when it shuts down.
-  const std::unique_ptr<control::Control::Stub> stub = control::Control::NewStub(OpenChannel(address));
-  context_.set_wait_for_ready(true);
-  const auto call = stub->Watch(&context_, control::WatchRequest());
-  control::JobEvent event;
-  while (call->Read(&event)) {
-    Put(std::move(event));
-    event.Clear();
+  grpc::ClientContext* context = nullptr;
+  {
+    const MutexLock lock(mutex_);
+    context = &*context_;
   }
-  // How the call ended does not matter: the aggregator's exit says how the job did.
-  static_cast<void>(call->Finish());
+  {
+    const std::unique_ptr<control::Control::Stub> stub = control::Control::NewStub(OpenChannel(address));
+    context->set_wait_for_ready(true);
+    const auto call = stub->Watch(context, control::WatchRequest());
+    control::JobEvent event;
+    while (call->Read(&event)) {
+      Put(std::move(event));
+      event.Clear();
+    }
+    // How the call ended does not matter: the aggregator's exit says how the job did.
+    static_cast<void>(call->Finish());
+  }
+  const MutexLock lock(mutex_);
+  context_.reset();
 }
 
 void WatchStream::Put(control::JobEvent event) {

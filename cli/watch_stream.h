@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,8 +37,10 @@ class WatchStream {
   void Put(control::JobEvent event) SPLITFT_EXCLUDES(mutex_);
 
   const UniqueFd wakeup_;  // an eventfd
-  grpc::ClientContext context_;
   Mutex mutex_;
+  // As long as the call: a context holds its channel, and a channel that nobody polls keeps the aggregator waiting when
+  // it shuts down.
+  std::optional<grpc::ClientContext> context_ SPLITFT_GUARDED_BY(mutex_);
   std::deque<control::JobEvent> events_ SPLITFT_GUARDED_BY(mutex_);
   std::thread reader_;  // last: it uses the others
 };

@@ -46,13 +46,8 @@ absl::StatusOr<train::BatchSampler> LoadBatches(const train::JobSetup& setup, co
                                                 const telemetry::Log& log) {
   const spec::Training& training = setup.job.training;
   SPLITFT_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer, text::Tokenizer::Load(setup.base->path()));
-  const double held_out = training.evaluation.interval_steps > 0 ? training.evaluation.fraction : 0;
-  SPLITFT_ASSIGN_OR_RETURN(text::Dataset dataset, text::LoadDataset(client.data, tokenizer,
-                                                                    {.sequence_length = training.sequence_length,
-                                                                     .packing = training.packing,
-                                                                     .eval_fraction = held_out,
-                                                                     .seed = training.seed,
-                                                                     .client = client.name}));
+  SPLITFT_ASSIGN_OR_RETURN(text::Dataset dataset,
+                           text::LoadDataset(client.data, tokenizer, text::DatasetOptionsOf(training, client.name)));
   SPLITFT_RETURN_IF_ERROR(CheckIds(dataset.train, setup.base->config().vocabulary_size));
   SPLITFT_RETURN_IF_ERROR(CheckIds(dataset.eval, setup.base->config().vocabulary_size));
   const text::DatasetStats& stats = dataset.stats;

@@ -185,6 +185,14 @@ Dataset Arrange(Samples all, const DatasetOptions& options) {
 
 }  // namespace
 
+DatasetOptions DatasetOptionsOf(const spec::Training& training, const std::string& client) {
+  return {.sequence_length = training.sequence_length,
+          .packing = training.packing,
+          .eval_fraction = training.evaluation.interval_steps > 0 ? training.evaluation.fraction : 0,
+          .seed = training.seed,
+          .client = client};
+}
+
 absl::StatusOr<spec::DataFormat> ResolveFormat(spec::DataFormat format, const std::filesystem::path& path) {
   if (format != spec::DataFormat::kAuto) {
     return format;

@@ -50,6 +50,9 @@ struct DatasetOptions {
   std::string client;  // keys the train/eval split
 };
 
+// What a job asks of `client`'s file. Nothing is held out where nothing is evaluated.
+DatasetOptions DatasetOptionsOf(const spec::Training& training, const std::string& client);
+
 // Reads and tokenizes one client's file: the same file, tokenizer and options give the same dataset.
 //
 // Plain text is one stream, with the tokenizer's special tokens around it, cut into samples of sequence_length tokens

@@ -24,6 +24,7 @@ namespace splitft::cli {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::ContainsRegex;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -197,6 +198,29 @@ TEST_F(Run, RefusesATruncatedModel) {
   const ProgramResult result = Result();
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_THAT(result.LastError(), HasSubstr("model.safetensors"));
+}
+
+TEST_F(Run, ValidateReadsEveryClientsData) {
+  // A vocabulary of single bytes is enough of a tokenizer.
+  Write(folder_ / "model/vocab.json", R"({"t":0,"e":1,"x":2,"<|endoftext|>":3})");
+  Write(folder_ / "model/merges.txt", "#version: 0.2\n");
+  Write(folder_ / "bank.jsonl", "{\"text\": \"text\"}\nno JSON\n");
+  Words command = {kSplitft, "validate", folder_ / "job.yaml"};
+  ProgramResult result = RunProgram(command, folder_);
+  EXPECT_EQ(result.exit_code, 3) << result.out;
+  EXPECT_THAT(result.LastError(),
+              HasSubstr("client bank: \"" + (folder_ / "bank.jsonl").string() + "\": 1 of 2 records are bad"));
+  Write(folder_ / "bank.jsonl", "{\"text\": \"text\"}\n");
+  result = RunProgram(command, folder_);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, ContainsRegex("bank +.*bank.jsonl +1 +5 +1 +4"));  // rows, tokens, cut, batch
+}
+
+TEST_F(Run, SaysWhenStandardOutputTakesNothing) {
+  const std::string script = absl::StrCat("exec ", kSplitft, " version > /dev/full");
+  const ProgramResult result = RunProgram({"/bin/sh", "-c", script}, folder_);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.LastError(), HasSubstr("cannot write to standard output"));
 }
 
 TEST_F(Run, PassesOnWhyAWorkerFailed) {
