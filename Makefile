@@ -1,18 +1,25 @@
 # One target per intent; what they do lives in scripts/ and CMakePresets.json.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check fuzz docs bundle build setup configured clean
+.PHONY: help run cluster cluster-down test bench check fuzz docs bundle build setup configured clean
 
 export SPLITFT_PREFIX ?= $(HOME)/.cache/splitft
 JOBS ?= $(shell nproc)
 
 help: ## Print this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 run: build ## Fine-tune the quickstart's model: three clients, one aggregator
 	@build/bin/splitft run examples/quickstart/job.yaml
 
+cluster: build ## Start a Kubernetes cluster on this machine, with splitft's images
+	@scripts/setup.sh kube cluster
+	@scripts/cluster.sh up
+
+cluster-down: ## End that cluster and remove all of it
+	@scripts/cluster.sh down
+
 test: configured ## Run all tests but the slow checks
-	@scripts/setup.sh build test
+	@scripts/setup.sh build test kube
 	@ninja -C build --quiet
 	@ctest --test-dir build --output-on-failure --parallel $(JOBS)
 

@@ -19,14 +19,6 @@ using protocol::Frame;
 using protocol::FrameKind;
 using protocol::WireFormat;
 
-// Fault codes come from the wire: whatever is no absl code is Unknown.
-absl::Status ClientFault(const std::string& client, const protocol::Fault& fault) {
-  // A consequence here: the client's own process ends with the cause.
-  return telemetry::WithExitCode(
-      {static_cast<absl::StatusCode>(fault.code), absl::StrCat("client ", client, ": ", fault.message)},
-      telemetry::ExitCode::kPeerLost);
-}
-
 protocol::StepMachine MakeMachine(const spec::FineTuneJob& job) {
   protocol::StepMachine::Options options;
   for (const spec::Client& client : job.clients) {
@@ -45,7 +37,10 @@ Coordinator::Coordinator(CoordinatorOptions options, Parts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       machine_(MakeMachine(parts_.job)),
-      server_labels_(parts_.job.split.labels == spec::LabelSide::kServer) {
+      server_labels_(parts_.job.split.labels == spec::LabelSide::kServer),
+      absences_({.start_patience = options_.start_patience,
+                 .rejoin_patience = options_.rejoin_patience,
+                 .max_losses = options_.max_losses}) {
   const size_t clients = parts_.roster.members().size();
   inbox_.resize(clients);
   runs_.resize(clients);
@@ -54,7 +49,10 @@ Coordinator::Coordinator(CoordinatorOptions options, Parts parts)
 
 absl::StatusOr<std::string> Coordinator::Run() {
   SPLITFT_RETURN_IF_ERROR(parts_.report(Event(control::WAITING_FOR_CLIENTS)));
-  SPLITFT_RETURN_IF_ERROR(Gather());
+  for (const Member& member : parts_.roster.members()) {
+    absences_.Expect(member.name, parts_.clock.Now());
+  }
+  SPLITFT_RETURN_IF_ERROR(AwaitClients());
   SPLITFT_RETURN_IF_ERROR(WelcomeAll());
   const spec::Evaluation& evaluation = parts_.job.training.evaluation;
   double best = std::numeric_limits<double>::infinity();
@@ -98,86 +96,53 @@ void Coordinator::Dismiss(const absl::Status& status, const std::string& reason)
   }
 }
 
-absl::Status Coordinator::Gather() {
-  const TimePoint deadline = parts_.clock.Now() + options_.start_patience;
-  while (!parts_.roster.Complete()) {
-    absl::StatusOr<protocol::StreamEvent> event = parts_.server.Next(deadline);
-    if (absl::IsDeadlineExceeded(event.status())) {
-      return absl::DeadlineExceededError(absl::StrCat("clients did not join within ", Seconds(options_.start_patience),
-                                                      " s: ", parts_.roster.Absent()));
-    }
-    SPLITFT_RETURN_IF_ERROR(event.status());
-    SPLITFT_RETURN_IF_ERROR(Handle(*std::move(event)));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Coordinator::WelcomeAll() {
-  total_steps_ = TotalSteps();
-  if (const int64_t warmup = parts_.job.training.warmup_steps; warmup > total_steps_) {
-    return telemetry::WithExitCode(
-        absl::InvalidArgumentError(absl::StrCat("spec.training.warmupSteps: ", warmup, " is above the ", total_steps_,
-                                                " steps of ", parts_.job.training.epochs, " epochs")),
-        telemetry::ExitCode::kUsage);
-  }
-  const WireFormat format = train::HiddenFormat(parts_.job);
-  for (Member& member : parts_.roster.members()) {
-    Frame frame;
-    frame.body = protocol::Welcome{.cut_layer = member.cut_layer,
-                                   .tail_blocks = member.tail_blocks,
-                                   .format = format,
-                                   .max_frame_bytes = 0,
-                                   .total_steps = total_steps_,
-                                   .next_step = static_cast<uint64_t>(parts_.state.steps_done())};
-    SPLITFT_RETURN_IF_ERROR(Send(member, FrameKind::kWelcome, 0, std::move(frame)));
-  }
-  return parts_.report(Event(control::TRAINING));
-}
-
-int64_t Coordinator::TotalSteps() const {
-  if (parts_.job.training.steps > 0) {
-    return parts_.job.training.steps;
-  }
-  int64_t longest = 0;
-  for (const Member& member : parts_.roster.members()) {
-    const int64_t batches = (member.hello.train_rows + member.batch_size - 1) / member.batch_size;
-    longest = std::max(longest, batches);
-  }
-  return std::max<int64_t>(1, std::llround(std::ceil(parts_.job.training.epochs * static_cast<double>(longest))));
-}
-
 absl::Status Coordinator::RunStep() {
   const TimePoint start = parts_.clock.Now();
-  figures_ = {};
-  for (Member& member : parts_.roster.members()) {
-    member.loss = {};
-    member.bytes.clear();
-  }
   const auto step = static_cast<uint64_t>(parts_.state.steps_done());
   SPLITFT_RETURN_IF_ERROR(machine_.BeginStep(step, attempt_));
-  SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kStepBegin));
-  SPLITFT_RETURN_IF_ERROR(Pump());
+  do {
+    figures_ = {};
+    // What an abandoned attempt took was spent waiting, as far as the step is concerned.
+    figures_.set_server_wait_seconds(Seconds(parts_.clock.Now() - start));
+    for (Member& member : parts_.roster.members()) {
+      member.loss = {};
+      member.report = {};
+      member.bytes.clear();
+    }
+    SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kStepBegin));
+    SPLITFT_RETURN_IF_ERROR(Pump());
+  } while (abandoned_);
+  absences_.Progress();
   figures_.set_seconds(Seconds(parts_.clock.Now() - start));
   return absl::OkStatus();
 }
 
 absl::Status Coordinator::RunEvaluation(double* loss) {
+  std::vector<Member>& members = parts_.roster.members();
   std::vector<uint32_t> batches;
-  for (const Member& member : parts_.roster.members()) {
+  std::vector<std::map<FrameKind, int64_t>> bytes;  // of the step before it
+  for (const Member& member : members) {
     batches.push_back(static_cast<uint32_t>(member.hello.eval_batches));
+    bytes.push_back(member.bytes);
   }
   SPLITFT_RETURN_IF_ERROR(parts_.report(Event(control::EVALUATING)));
-  eval_loss_.assign(batches.size(), {});
   const auto step = static_cast<uint64_t>(parts_.state.steps_done() - 1);
   SPLITFT_RETURN_IF_ERROR(machine_.BeginEvaluation(step, attempt_, std::move(batches)));
-  SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kEvalBegin));
   const double wait_seconds = figures_.server_wait_seconds();
-  SPLITFT_RETURN_IF_ERROR(Pump());
+  do {
+    eval_loss_.assign(members.size(), {});
+    for (size_t client = 0; client < members.size(); ++client) {
+      members[client].bytes = bytes[client];
+    }
+    SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kEvalBegin));
+    SPLITFT_RETURN_IF_ERROR(Pump());
+  } while (abandoned_);
+  absences_.Progress();
   figures_.set_server_wait_seconds(wait_seconds);  // the step's own
   double sum = 0;
   double weight = 0;
   for (size_t client = 0; client < eval_loss_.size(); ++client) {
-    const Member& member = parts_.roster.members()[client];
+    const Member& member = members[client];
     sum += member.weight * eval_loss_[client].loss_sum;
     weight += member.weight * static_cast<double>(eval_loss_[client].loss_tokens);
   }
@@ -190,6 +155,10 @@ absl::Status Coordinator::RunEvaluation(double* loss) {
 }
 
 absl::Status Coordinator::BeginAll(FrameKind kind) {
+  if (std::exchange(abandoned_, false)) {
+    SPLITFT_RETURN_IF_ERROR(
+        parts_.report(Event(kind == FrameKind::kStepBegin ? control::TRAINING : control::EVALUATING)));
+  }
   parts_.model.Begin(parts_.state.parameters(), parts_.job.training.microbatches);
   const at::Tensor adapters = parts_.state.parameters().to(at::kCPU);
   std::vector<Member>& members = parts_.roster.members();
@@ -223,6 +192,9 @@ absl::Status Coordinator::Pump() {
     figures_.set_server_wait_seconds(figures_.server_wait_seconds() + Seconds(parts_.clock.Now() - start));
     SPLITFT_RETURN_IF_ERROR(event.status());
     SPLITFT_RETURN_IF_ERROR(Handle(*std::move(event)));
+    if (abandoned_) {
+      return AwaitClients();
+    }
     while (const std::optional<protocol::Work> work = machine_.NextWork()) {
       SPLITFT_RETURN_IF_ERROR(Do(*work));
     }
@@ -230,49 +202,7 @@ absl::Status Coordinator::Pump() {
   return absl::OkStatus();
 }
 
-absl::Status Coordinator::Handle(protocol::StreamEvent event) {
-  Member* member = parts_.roster.Find(event.stream);
-  if (auto* frame = std::get_if<Frame>(&event.what)) {
-    return member == nullptr ? HandleStranger(event.stream, *frame) : HandleFrame(*member, std::move(*frame));
-  }
-  const auto* closed = std::get_if<protocol::StreamClosed>(&event.what);
-  if (closed == nullptr || member == nullptr) {
-    return absl::OkStatus();
-  }
-  member->stream.reset();
-  const std::string why = closed->status.ok() ? "it closed its stream" : std::string(closed->status.message());
-  return absl::UnavailableError(
-      absl::StrCat("client ", member->name, " was lost after ", parts_.state.steps_done(), " steps: ", why));
-}
-
-absl::Status Coordinator::HandleStranger(protocol::StreamId stream, const Frame& frame) {
-  // A client that cannot even join: its data is unusable, say.
-  const auto* fault = std::get_if<protocol::Fault>(&frame.body);
-  if (fault != nullptr && frame.key.job_uid == options_.job_uid && parts_.roster.Has(frame.key.client)) {
-    return ClientFault(frame.key.client, *fault);
-  }
-  const auto* hello = std::get_if<protocol::Hello>(&frame.body);
-  absl::Status refusal;
-  if (hello == nullptr || frame.key.kind != FrameKind::kHello) {
-    refusal = absl::InvalidArgumentError(
-        absl::StrCat("a stream begins with Hello, not ", std::string(FrameKindName(frame.key.kind))));
-  } else if (frame.key.job_uid != options_.job_uid) {
-    refusal = absl::InvalidArgumentError(
-        absl::StrCat("job \"", frame.key.job_uid, "\" is not this aggregator's, \"", options_.job_uid, "\""));
-  } else {
-    refusal = parts_.roster.Admit(stream, frame.key.client, *hello).status();
-  }
-  if (!refusal.ok()) {
-    parts_.server.Close(stream, refusal);
-    return absl::OkStatus();
-  }
-  return parts_.report(Event(control::WAITING_FOR_CLIENTS));
-}
-
 absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
-  if (const auto* fault = std::get_if<protocol::Fault>(&frame.body)) {
-    return ClientFault(member.name, *fault);
-  }
   absl::StatusOr<protocol::Acceptance> acceptance = machine_.Accept(frame.key);
   if (acceptance.ok() && *acceptance != protocol::Acceptance::kAccepted) {
     return absl::OkStatus();
@@ -357,7 +287,9 @@ absl::Status Coordinator::Send(Member& member, FrameKind kind, uint32_t microbat
   if (!member.stream) {
     return absl::UnavailableError(absl::StrCat("client ", member.name, " is not connected"));
   }
-  return parts_.server.Send(*member.stream, std::move(frame));
+  const absl::Status sent = parts_.server.Send(*member.stream, std::move(frame));
+  // A stream that has ended says so, and why, in its own event.
+  return absl::IsNotFound(sent) ? absl::OkStatus() : sent;
 }
 
 }  // namespace splitft::aggregator

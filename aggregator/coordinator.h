@@ -4,12 +4,14 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "aggregator/absences.h"
 #include "aggregator/roster.h"
 #include "aggregator/server_model.h"
 #include "api/proto/control.pb.h"
@@ -28,6 +30,10 @@ struct CoordinatorOptions {
   int64_t vocabulary_size = 0;
   Duration start_patience = std::chrono::minutes(10);  // for all clients to say hello
   Duration stall_patience = std::chrono::minutes(15);  // for the next frame while a step waits for one
+  // For a client whose stream ended to come back on another; the others wait, and the step in progress is started over.
+  // 0: the first loss ends the job.
+  Duration rejoin_patience{};
+  int max_losses = 20;  // Absences::Options
 };
 
 // Runs a job's steps: asks protocol::StepMachine what may be computed, has ServerModel compute it, and moves frames
@@ -47,7 +53,8 @@ class Coordinator {
   Coordinator(CoordinatorOptions options, Parts parts);
 
   // Waits for the clients and trains to the end. Returns Completed or EarlyStopped, or the cause of failure: a client's
-  // own fault as it stated it, Unavailable where one was lost, or what went wrong here. Clients still wait for Dismiss.
+  // own fault as it stated it, Unavailable where one was lost (and did not come back), or what went wrong here. Clients
+  // still wait for Dismiss.
   absl::StatusOr<std::string> Run();
   // Tells every client that the job is over: with OK that it ended for `reason`, else why it failed.
   void Dismiss(const absl::Status& status, const std::string& reason);
@@ -58,16 +65,26 @@ class Coordinator {
  private:
   using FrameSlot = std::pair<protocol::FrameKind, uint32_t>;  // kind and microbatch
 
-  absl::Status Gather();
+  // Clients come, go and come back: coordinator_clients.cc.
   absl::Status WelcomeAll();
   int64_t TotalSteps() const;
+  absl::Status Welcome(Member& member);
+  // Takes events until every client is connected.
+  absl::Status AwaitClients();
+  absl::Status Handle(protocol::StreamEvent event);
+  absl::Status HandleStranger(protocol::StreamId stream, const protocol::Frame& frame);
+  absl::Status HandleHello(protocol::StreamId stream, const std::string& client, const protocol::Hello& hello);
+  // Notes that `member` is gone and gives the attempt in progress up. The error ends the job.
+  absl::Status Lose(Member& member, const std::string& why);
+  // The step or the evaluation in progress is to be started over: what came of it is dropped.
+  absl::Status Abandon();
+
   absl::Status RunStep();
   absl::Status RunEvaluation(double* loss);
   absl::Status BeginAll(protocol::FrameKind kind);
-  // Takes events and does the work they allow until the machine is idle.
+  // Takes events and does the work they allow until the machine is idle. When a client was lost on the way, returns as
+  // soon as all are back; the caller then starts over (abandoned_).
   absl::Status Pump();
-  absl::Status Handle(protocol::StreamEvent event);
-  absl::Status HandleStranger(protocol::StreamId stream, const protocol::Frame& frame);
   absl::Status HandleFrame(Member& member, protocol::Frame frame);
   absl::Status Check(size_t client, const protocol::Frame& frame) const;
 
@@ -89,6 +106,9 @@ class Coordinator {
   bool server_labels_;
   int64_t total_steps_ = 0;
   uint32_t attempt_ = 1;
+  bool abandoned_ = false;  // nothing of attempt_ was begun yet
+  Absences absences_;
+  std::set<protocol::StreamId> replaced_;  // streams whose client speaks on a newer one; until they have ended
 
   std::vector<std::map<FrameSlot, protocol::Frame>> inbox_;  // per client: accepted, not yet computed with
   std::vector<std::map<uint32_t, std::vector<protocol::SequenceRun>>> runs_;  // per client and microbatch of the step

@@ -1,5 +1,6 @@
 // The half of Coordinator that computes: what protocol::StepMachine says may be done, through ServerModel.
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -189,14 +190,17 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
   event.set_phase(phase);
   event.set_step(parts_.state.steps_done());
   event.set_total_steps(total_steps_);
+  event.set_attempt(static_cast<int32_t>(attempt_));
   // What an evaluation has to add to the step is not known yet: the step is told of once, when it is.
-  if (figures_.seconds() > 0 && phase != control::EVALUATING) {
+  const bool complete = phase != control::EVALUATING && phase != control::WAITING_FOR_CLIENTS;
+  if (figures_.seconds() > 0 && complete) {
     *event.mutable_figures() = figures_;
   }
   for (const Member& member : parts_.roster.members()) {
     control::ClientState* client = event.add_clients();
     client->set_name(member.name);
     client->set_connected(member.stream.has_value());
+    client->set_restarts(std::max(0, member.joins - 1));
     client->set_cut_layer(member.cut_layer);
     client->set_codec(std::string(WireFormatName(train::HiddenFormat(parts_.job))));
     if (member.loss.loss_tokens > 0) {

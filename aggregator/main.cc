@@ -57,6 +57,8 @@ class Aggregation {
   absl::Status Run() {
     SPLITFT_ASSIGN_OR_RETURN(const int fd,
                              IntegerOf(flags_, {.name = "ready-fd", .low = 3, .high = 1 << 20, .fallback = -1}));
+    SPLITFT_ASSIGN_OR_RETURN(rejoin_seconds_,
+                             IntegerOf(flags_, {.name = "rejoin-patience", .low = 0, .high = 86400, .fallback = 0}));
     SPLITFT_ASSIGN_OR_RETURN(const train::JobSetup setup, train::OpenJob(flags_.at("job")));
     SPLITFT_ASSIGN_OR_RETURN(Output output, Output::Open(flags_.at("output"), SystemClock()));
     transport::GrpcServerOptions server_options;
@@ -99,7 +101,8 @@ class Aggregation {
     Coordinator coordinator({.job_uid = setup.job_uid,
                              .tensors = at::TensorOptions(stack.placement.device).dtype(stack.placement.dtype),
                              .hidden_size = config.hidden_size,
-                             .vocabulary_size = config.vocabulary_size},
+                             .vocabulary_size = config.vocabulary_size,
+                             .rejoin_patience = std::chrono::seconds(rejoin_seconds_)},
                             {.job = setup.job,
                              .roster = roster,
                              .model = model,
@@ -107,6 +110,7 @@ class Aggregation {
                              .server = server,
                              .clock = SystemClock(),
                              .report = [&](const control::JobEvent& event) {
+                               LogLosses(event);
                                last_event_ = event;
                                control_.Publish(event);
                                return output.Record(event);
@@ -131,14 +135,29 @@ class Aggregation {
     return status;
   }
 
+  // Who was lost or came back since the last event, once the job has begun.
+  void LogLosses(const control::JobEvent& event) const {
+    for (int i = 0; i < event.clients_size() && i < last_event_.clients_size() && event.total_steps() > 0; ++i) {
+      const control::ClientState& client = event.clients(i);
+      const control::ClientState& before = last_event_.clients(i);
+      if (before.connected() && !client.connected()) {
+        log_.Warning("client lost", {{"client", client.name()}, {"steps", event.step()}});
+      } else if (client.restarts() > before.restarts()) {
+        log_.Info("client came back", {{"client", client.name()}, {"attempt", event.attempt()}});
+      }
+    }
+  }
+
   const Flags& flags_;
   const telemetry::Log& log_;
+  int rejoin_seconds_ = 0;
   ControlService control_;
   control::JobEvent last_event_;  // of the coordinator
 };
 
 absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log) {
-  absl::StatusOr<Flags> flags = ParseFlags(arguments, {"job", "listen", "output"}, {"ready-fd", "threads"});
+  absl::StatusOr<Flags> flags =
+      ParseFlags(arguments, {"job", "listen", "output"}, {"ready-fd", "rejoin-patience", "threads"});
   if (!flags.ok()) {
     return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "libs/base/status_macros.h"
 
 namespace splitft::aggregator {
 namespace {
@@ -11,6 +11,11 @@ namespace {
 absl::Status Mismatch(const std::string& client, const std::string& what, uint64_t found, uint64_t expected) {
   return absl::FailedPreconditionError(
       absl::StrCat("client \"", client, "\" has ", what, " ", found, "; this job's is ", expected));
+}
+
+absl::Status OtherData(const std::string& client, const char* what, int64_t found, int64_t expected) {
+  return absl::FailedPreconditionError(absl::StrCat("client \"", client, "\" comes back with ", found, " ", what,
+                                                    "; the job began with ", expected, ": its data has changed"));
 }
 
 absl::Status CheckHello(const std::string& client, const protocol::Hello& hello, const JobIdentity& identity) {
@@ -56,21 +61,32 @@ Roster::Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout,
   }
 }
 
-absl::StatusOr<Member*> Roster::Admit(protocol::StreamId stream, const std::string& name,
-                                      const protocol::Hello& hello) {
+absl::Status Roster::Check(const std::string& name, const protocol::Hello& hello) const {
   const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) { return m.name == name; });
   if (member == members_.end()) {
     return absl::NotFoundError(absl::StrCat("this job has no client \"", name, "\""));
   }
+  SPLITFT_RETURN_IF_ERROR(CheckHello(name, hello, identity_));
+  if (begun_ && hello.train_rows != member->hello.train_rows) {
+    return OtherData(name, "rows to train on", hello.train_rows, member->hello.train_rows);
+  }
+  if (begun_ && hello.eval_batches != member->hello.eval_batches) {
+    return OtherData(name, "held-out batches", hello.eval_batches, member->hello.eval_batches);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Member*> Roster::Admit(protocol::StreamId stream, const std::string& name,
+                                      const protocol::Hello& hello) {
+  SPLITFT_RETURN_IF_ERROR(Check(name, hello));
+  Member* member = Named(name);
   if (member->stream) {
     return absl::AlreadyExistsError(absl::StrCat("client \"", name, "\" is connected already"));
   }
-  if (absl::Status status = CheckHello(name, hello, identity_); !status.ok()) {
-    return status;
-  }
   member->stream = stream;
   member->hello = hello;
-  return &*member;
+  ++member->joins;
+  return member;
 }
 
 Member* Roster::Find(protocol::StreamId stream) {
@@ -79,22 +95,13 @@ Member* Roster::Find(protocol::StreamId stream) {
   return member == members_.end() ? nullptr : &*member;
 }
 
-bool Roster::Has(const std::string& name) const {
-  return std::any_of(members_.begin(), members_.end(), [&](const Member& m) { return m.name == name; });
+Member* Roster::Named(const std::string& name) {
+  const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) { return m.name == name; });
+  return member == members_.end() ? nullptr : &*member;
 }
 
 bool Roster::Complete() const {
   return std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.stream.has_value(); });
-}
-
-std::string Roster::Absent() const {
-  std::vector<std::string> names;
-  for (const Member& member : members_) {
-    if (!member.stream) {
-      names.push_back(member.name);
-    }
-  }
-  return absl::StrJoin(names, ", ");
 }
 
 }  // namespace splitft::aggregator

@@ -24,7 +24,8 @@ struct Member {
   model::FlatRange head_range;  // its blocks' adapters in the flat vector
   model::FlatRange tail_range;
   std::optional<protocol::StreamId> stream;  // none: not connected
-  protocol::Hello hello;
+  protocol::Hello hello;                     // the last one
+  int joins = 0;                             // how often it was admitted
 
   // Of the step under way, for figures.
   protocol::LossReport loss;
@@ -46,24 +47,27 @@ class Roster {
  public:
   Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout, JobIdentity identity);
 
-  // Binds the client that says hello on `stream`. The error says why it is refused: NotFound (no such client in the
-  // job), AlreadyExists (connected already), FailedPrecondition (another version, model or adapters; nothing to train
-  // on).
+  // Whether a client may speak for `name`. The error says why not: NotFound (no such client in the job),
+  // FailedPrecondition (another version, model or adapters; nothing to train on; once the job has begun, not the data
+  // that it began with).
+  absl::Status Check(const std::string& name, const protocol::Hello& hello) const;
+  // Binds the client that says hello on `stream`. Check's errors; AlreadyExists (connected already).
   absl::StatusOr<Member*> Admit(protocol::StreamId stream, const std::string& name, const protocol::Hello& hello);
+  // The job begins: steps are counted and batches drawn from what the clients said. Every client has joined.
+  void Begin() { begun_ = true; }
   // The member that speaks on `stream`, or nullptr.
   Member* Find(protocol::StreamId stream);
+  // The member of that name, or nullptr.
+  Member* Named(const std::string& name);
 
-  bool Has(const std::string& name) const;
   bool Complete() const;
-  // Names of those not connected, comma-separated.
-  std::string Absent() const;
-
   std::vector<Member>& members() { return members_; }
   const std::vector<Member>& members() const { return members_; }
 
  private:
   JobIdentity identity_;
   std::vector<Member> members_;
+  bool begun_ = false;
 };
 
 }  // namespace splitft::aggregator

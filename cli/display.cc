@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/text_format.h"
 
 namespace splitft::cli {
@@ -221,7 +223,7 @@ Line ProgressLine(const JobView& view, size_t width, const DisplayStyle& style) 
 
 Line Title(const JobView& view, size_t width) {
   const char* color = view.phase == control::FAILED ? kRed : view.phase == control::COMPLETED ? kGreen : kPlain;
-  Line line = {{"  "}, {view.job, kBold}, {"  "}, {PhaseName(view.phase), color}};
+  Line line = {{"  "}, {view.job, kBold}, {"  "}, {PhaseText(view), color}};
   const std::string elapsed = FormatDuration(view.elapsed);
   const size_t used = Width(line) + DisplayWidth(elapsed);
   if (used + 2 <= width) {
@@ -288,15 +290,32 @@ std::optional<std::string> PlainProgress::Next(const JobView& view) {
                                                  view.step / interval > printed_step_ / interval);
   if (due) {
     printed_step_ = view.step;
-    phase_ = view.phase;
+    phase_ = PhaseText(view);
     return ProgressText(view);
   }
   const bool training = view.phase == control::TRAINING || view.phase == control::EVALUATING;
-  if (view.phase != phase_ && !(training && printed_step_ > 0)) {
-    phase_ = view.phase;
-    return PhaseName(view.phase);
+  const std::string phase = PhaseText(view);
+  if (phase != std::exchange(phase_, phase) && !(training && printed_step_ > 0)) {
+    return phase;
   }
   return std::nullopt;
+}
+
+std::string PhaseText(const JobView& view) {
+  constexpr size_t kMostNames = 3;
+  std::vector<std::string> lost;
+  // Before the first step the job waits for all of them to join.
+  for (const ClientView& client : view.clients) {
+    if (view.phase == control::WAITING_FOR_CLIENTS && view.total_steps > 0 && !client.connected) {
+      lost.push_back(client.name);
+    }
+  }
+  if (lost.empty()) {
+    return PhaseName(view.phase);
+  }
+  const size_t more = lost.size() > kMostNames ? lost.size() - kMostNames : 0;
+  lost.resize(lost.size() - more);
+  return absl::StrCat("waiting for ", absl::StrJoin(lost, ", "), more > 0 ? absl::StrCat(" and ", more, " more") : "");
 }
 
 std::string PhaseName(control::Phase phase) {

@@ -25,6 +25,11 @@ std::vector<std::string> RenderDisplay(const JobView& view, const DisplayStyle& 
 // "step 50/200  loss 3.2143  eval 3.3012  3,412 tokens/s  0:31 left".
 std::string ProgressText(const JobView& view);
 
+// "waiting for clients", "training", ...
+std::string PhaseName(control::Phase phase);
+// The same; of a job that waits for clients that were lost, "waiting for bank, hospital".
+std::string PhaseText(const JobView& view);
+
 // Chooses which steps get a line where there is no terminal: the first, the last, and at most `most_lines` between, so
 // that a long job's log stays short.
 class PlainProgress {
@@ -35,11 +40,8 @@ class PlainProgress {
 
  private:
   const int64_t most_lines_;
-  control::Phase phase_ = control::PHASE_UNSPECIFIED;
+  std::string phase_ = PhaseName(control::PHASE_UNSPECIFIED);  // as it was last printed, or silently passed
   int64_t printed_step_ = 0;
 };
-
-// "waiting for clients", "training", ...
-std::string PhaseName(control::Phase phase);
 
 }  // namespace splitft::cli

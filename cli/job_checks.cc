@@ -94,6 +94,8 @@ const char* SourceField(spec::SourceKind kind) {
       return "persistentVolumeClaim";
     case spec::SourceKind::kHostPath:
       return "hostPath";
+    case spec::SourceKind::kConfigMap:
+      return "configMap";
     case spec::SourceKind::kPath:
       break;
   }

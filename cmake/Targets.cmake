@@ -32,7 +32,7 @@ function(splitft_program name)
     add_executable(${name} main.cc)
     target_link_libraries(${name} PRIVATE splitft_${folder})
     add_dependencies(programs ${name})
-    install(TARGETS ${name} RUNTIME DESTINATION libexec)
+    install(TARGETS ${name} RUNTIME DESTINATION libexec COMPONENT ${name})
   endif()
 endfunction()
 

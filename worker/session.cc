@@ -36,6 +36,20 @@ absl::Status FaultStatus(const protocol::Fault& fault) {
       telemetry::ExitCode::kPeerLost);
 }
 
+// How a stream's end ends this program: whoever started it may start it again, and it goes on where the job is. What
+// the aggregator refuses, and a frame that is none, stay what they are.
+absl::Status StreamEnd(absl::Status status) {
+  switch (status.code()) {
+    case absl::StatusCode::kAborted:  // another worker took this client's place
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kInternal:  // how gRPC reports a broken HTTP/2 stream
+    case absl::StatusCode::kUnknown:
+      return telemetry::WithExitCode(std::move(status), telemetry::ExitCode::kPeerLost);
+    default:
+      return status;  // Unavailable is kPeerLost as it is
+  }
+}
+
 // Adds the time since construction to a figure.
 class PhaseTimer {
  public:
@@ -111,7 +125,8 @@ void Session::GiveUp(const absl::Status& reason) {
 
 absl::StatusOr<Frame> Session::ReceiveUntil(TimePoint deadline) {
   const PhaseTimer timer(clock_, &report_.wait_seconds);
-  return stream_.Receive(deadline);
+  absl::StatusOr<Frame> frame = stream_.Receive(deadline);
+  return frame.ok() ? std::move(frame) : StreamEnd(frame.status());
 }
 
 Session::Turn Session::TurnOf(const protocol::FrameKey& key) {
@@ -325,7 +340,7 @@ absl::Status Session::Send(FrameKind kind, uint32_t microbatch, Frame frame) {
                .step = turn.step,
                .microbatch = microbatch,
                .kind = kind};
-  return stream_.Send(std::move(frame), clock_.Now() + kSendPatience);
+  return StreamEnd(stream_.Send(std::move(frame), clock_.Now() + kSendPatience));
 }
 
 }  // namespace splitft::worker

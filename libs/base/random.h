@@ -23,6 +23,7 @@ enum class RandomPurpose : uint32_t {
   kPartition = 5,
   kSampling = 6,
   kRounding = 7,
+  kJitter = 8,
 };
 
 // Names one stream of draws: (job seed, purpose, client, step, block). Hash clients and modules with HashName.

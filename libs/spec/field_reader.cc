@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/spec/fields.h"
+#include "libs/spec/node_json.h"
 #include "libs/spec/node_values.h"
 #include "libs/spec/range_text.h"
 #include "libs/spec/scalars.h"
@@ -20,17 +20,6 @@
 
 namespace splitft::spec {
 namespace {
-
-// The path of `key` in the mapping at `path`: spec.lora.rank, spec.lora.rankPattern["h.0.attn"].
-std::string Below(const std::string& path, std::string_view key) {
-  const bool simple = !key.empty() && key.size() <= 60 && std::all_of(key.begin(), key.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) || c == '_' || c == '-';
-  });
-  if (!simple) {
-    return absl::StrCat(path, "[\"", Shortened(key), "\"]");
-  }
-  return path.empty() ? std::string(key) : absl::StrCat(path, ".", std::string(key));
-}
 
 class FieldReader : public FieldVisitor {
  public:
@@ -63,7 +52,12 @@ class FieldReader : public FieldVisitor {
       value = ReadTextAt({PathOf(field), *node}, form, problems_).value_or(value);
     }
   }
-  void Texts(const Field& field, const TextForm& form, std::vector<std::string>& values) override;
+  void Texts(const Field& field, const TextForm& form, std::vector<std::string>& values) override {
+    ReadItems(field, values, [&](const Place& item) { return ReadTextAt(item, form, problems_); });
+  }
+  void IntegerList(const Field& field, const IntegerRange& range, std::vector<int>& values) override {
+    ReadItems(field, values, [&](const Place& item) { return ReadIntegerAt(item, range, problems_); });
+  }
   void Integers(const Field& field, const TextForm& key, const IntegerRange& range,
                 std::map<std::string, int>& values) override {
     ReadEntries(field, key, [&](const std::string& name, const Place& place) {
@@ -88,6 +82,12 @@ class FieldReader : public FieldVisitor {
       }
     });
   }
+  void Opaque(const Field& field, std::string& json) override {
+    const Node* node = Find(field, "a mapping");
+    if (node != nullptr && IsA(Node::Kind::kMapping, {PathOf(field), *node}, problems_)) {
+      json = ReadJsonAt({PathOf(field), *node}, problems_).value_or(json);
+    }
+  }
   void OneSource(std::span<const SourceField> fields, bool required, Source& value) override;
 
  protected:
@@ -101,6 +101,11 @@ class FieldReader : public FieldVisitor {
   void VisitInteger(const Field& field, const IntegerRange& range, int64_t& value) override {
     if (const Node* node = Find(field, Expected(range))) {
       value = ReadIntegerAt({PathOf(field), *node}, range, problems_).value_or(value);
+    }
+  }
+  void VisitOptionalInteger(const Field& field, const IntegerRange& range, std::optional<int64_t>& value) override {
+    if (const Node* node = Find(field, Expected(range))) {
+      value = ReadIntegerAt({PathOf(field), *node}, range, problems_);
     }
   }
   void VisitWord(const Field& field, std::span<const std::string_view> words, size_t& index) override {
@@ -125,11 +130,15 @@ class FieldReader : public FieldVisitor {
     std::vector<Missing> missing;
   };
 
-  std::string PathOf(const Field& field) const { return Below(frames_.back().path, field.name); }
+  std::string PathOf(const Field& field) const { return PathBelow(frames_.back().path, field.name); }
 
   // The field's node, or null when it is absent or null. Notes the field as known and, if need be, as missing.
   const Node* Find(const Field& field, std::string_view expected);
   void OpenMapping(const std::string& path, const Node* node);
+  // Whether a list or mapping has at most kMostEntries; a line in `problems_` where not.
+  bool IsShort(const Place& place);
+  template <typename T, typename ReadItem>
+  void ReadItems(const Field& field, std::vector<T>& values, ReadItem read_item);
   template <typename ReadEntry>
   void ReadEntries(const Field& field, const TextForm& key, ReadEntry read_entry);
   void MakeAbsolute(const Place& place, Source& source);
@@ -142,23 +151,25 @@ class FieldReader : public FieldVisitor {
   std::vector<Frame> frames_;
 };
 
-void FieldReader::Texts(const Field& field, const TextForm& form, std::vector<std::string>& values) {
+// Reads the items of a list of different values.
+template <typename T, typename ReadItem>
+void FieldReader::ReadItems(const Field& field, std::vector<T>& values, ReadItem read_item) {
   const std::string path = PathOf(field);
   const Node* node = Find(field, "a list");
-  if (node == nullptr || !IsA(Node::Kind::kList, {path, *node}, problems_)) {
+  if (node == nullptr || !IsA(Node::Kind::kList, {path, *node}, problems_) || !IsShort({path, *node})) {
     return;
   }
-  std::set<std::string> seen;
+  std::set<T> seen;
   for (size_t i = 0; i < node->items.size(); ++i) {
     const Place item = {absl::StrCat(path, "[", i, "]"), node->items[i]};
-    std::optional<std::string> text = ReadTextAt(item, form, problems_);
-    if (!text.has_value()) {
+    auto value = read_item(item);
+    if (!value.has_value()) {
       continue;
     }
-    if (!seen.insert(*text).second) {
+    if (!seen.insert(static_cast<T>(*value)).second) {
       problems_.Add(item.path, absl::StrCat(Show(item.node), " is in the list twice"));
     }
-    values.push_back(*std::move(text));
+    values.push_back(static_cast<T>(*std::move(value)));
   }
 }
 
@@ -251,17 +262,25 @@ void FieldReader::OpenMapping(const std::string& path, const Node* node) {
   frames_.push_back({.node = muted ? nullptr : node, .path = path, .muted = muted});
 }
 
+bool FieldReader::IsShort(const Place& place) {
+  const size_t count = place.node.items.size();
+  if (count > static_cast<size_t>(kMostEntries)) {
+    problems_.Add(place.path, absl::StrCat(count, " entries; at most ", kMostEntries, " are allowed"));
+  }
+  return count <= static_cast<size_t>(kMostEntries);
+}
+
 // Reads the entries of a mapping whose keys the user chooses.
 template <typename ReadEntry>
 void FieldReader::ReadEntries(const Field& field, const TextForm& key, ReadEntry read_entry) {
   const std::string path = PathOf(field);
   const Node* node = Find(field, "a mapping");
-  if (node == nullptr || !IsA(Node::Kind::kMapping, {path, *node}, problems_)) {
+  if (node == nullptr || !IsA(Node::Kind::kMapping, {path, *node}, problems_) || !IsShort({path, *node})) {
     return;
   }
   for (size_t i = 0; i < node->keys.size(); ++i) {
     const std::string& name = node->keys[i];
-    const Place entry = {Below(path, name), node->items[i]};
+    const Place entry = {PathBelow(path, name), node->items[i]};
     if (key.accepts(name)) {
       read_entry(name, entry);
     } else {
@@ -295,11 +314,11 @@ std::set<std::string, std::less<>> FieldReader::ReportUnknownFields(const Frame&
       continue;
     }
     const std::string_view nearest = problems_.full() ? std::string_view() : Nearest(key, frame.known);
-    problems_.Add(Below(frame.path, key),
+    problems_.Add(PathBelow(frame.path, key),
                   absl::StrCat("unknown field", problems_.full() ? "" : Advice(frame, key, nearest)));
     if (!nearest.empty()) {
       suggested.emplace(nearest);
-      problems_.Touch(Below(frame.path, nearest));
+      problems_.Touch(PathBelow(frame.path, nearest));
     }
   }
   return suggested;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,9 @@ class FieldWriter : public FieldVisitor {
     }
     Write(field, absl::StrCat("[", absl::StrJoin(quoted, ", "), "]"));
   }
+  void IntegerList(const Field& field, const IntegerRange& /*range*/, std::vector<int>& values) override {
+    Write(field, absl::StrCat("[", absl::StrJoin(values, ", "), "]"));
+  }
   void Integers(const Field& field, const TextForm& /*key*/, const IntegerRange& /*range*/,
                 std::map<std::string, int>& values) override {
     WriteMap(field, values, [](int value) { return absl::StrCat(value); });
@@ -42,6 +46,12 @@ class FieldWriter : public FieldVisitor {
   }
   void TextsByKey(const Field& field, const TextForm& /*key*/, std::map<std::string, std::string>& values) override {
     WriteMap(field, values, QuotedText);
+  }
+  // JSON is YAML.
+  void Opaque(const Field& field, std::string& json) override {
+    if (!json.empty()) {
+      Write(field, json);
+    }
   }
   void OneSource(std::span<const SourceField> fields, bool /*required*/, Source& value) override {
     for (const SourceField& source : fields) {
@@ -64,6 +74,11 @@ class FieldWriter : public FieldVisitor {
   }
   void VisitInteger(const Field& field, const IntegerRange& /*range*/, int64_t& value) override {
     Write(field, absl::StrCat(value));
+  }
+  void VisitOptionalInteger(const Field& field, const IntegerRange& /*range*/, std::optional<int64_t>& value) override {
+    if (value.has_value()) {
+      Write(field, absl::StrCat(*value));
+    }
   }
   void VisitWord(const Field& field, std::span<const std::string_view> words, size_t& index) override {
     Write(field, std::string(words[index]));

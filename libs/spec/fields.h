@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,12 +38,17 @@ struct NumberRange {
   bool below_high = false;  // `high` itself is outside
 };
 
-// What a string must look like. `pattern` says the same as `accepts`, as a regular expression for other tools.
+// What a string must look like. `pattern` and `longest_bytes` say together what `accepts` says, for other tools:
+// `pattern` is a regular expression (RE2, so no repetition is counted beyond 1000) for the whole string.
 struct TextForm {
   std::string_view expected;  // "a name of ...", the end of "... is not"
   std::string_view pattern;
+  int longest_bytes = 0;
   bool (*accepts)(std::string_view) = nullptr;
 };
+
+// Most entries of a list of strings or integers, and of a map. Kubernetes wants a bound on everything.
+inline constexpr int kMostEntries = 1'000;
 
 // The fields that name where something lies.
 struct SourceField {
@@ -79,6 +86,23 @@ class FieldVisitor {
     VisitInteger(field, range, wide);
     value = static_cast<T>(wide);
   }
+  // Whole seconds.
+  void Seconds(const Field& field, const IntegerRange& range, std::chrono::seconds& value) {
+    int64_t count = value.count();
+    VisitInteger(field, range, count);
+    value = std::chrono::seconds(count);
+  }
+  void Seconds(const Field& field, const IntegerRange& range, std::optional<std::chrono::seconds>& value) {
+    std::optional<int64_t> count;
+    if (value.has_value()) {
+      count = value->count();
+    }
+    VisitOptionalInteger(field, range, count);
+    value.reset();
+    if (count.has_value()) {
+      value = std::chrono::seconds(*count);
+    }
+  }
   // One of `words`, which are in the order of the enumeration's values.
   template <typename E>
   requires std::is_enum_v<E>
@@ -94,11 +118,15 @@ class FieldVisitor {
   virtual void Text(const Field& field, const TextForm& form, std::string& value) = 0;
   // A list of different strings.
   virtual void Texts(const Field& field, const TextForm& form, std::vector<std::string>& values) = 0;
+  // A list of different integers.
+  virtual void IntegerList(const Field& field, const IntegerRange& range, std::vector<int>& values) = 0;
   virtual void Integers(const Field& field, const TextForm& key, const IntegerRange& range,
                         std::map<std::string, int>& values) = 0;
   virtual void Numbers(const Field& field, const TextForm& key, const NumberRange& range,
                        std::map<std::string, double>& values) = 0;
   virtual void TextsByKey(const Field& field, const TextForm& key, std::map<std::string, std::string>& values) = 0;
+  // A mapping that is kept as JSON, whatever is in it: only a cluster knows its fields. Empty: absent.
+  virtual void Opaque(const Field& field, std::string& json) = 0;
   // Exactly one of `fields`, which stand side by side in the group that is open. A source with an empty value is none:
   // allowed where `required` is false.
   virtual void OneSource(std::span<const SourceField> fields, bool required, Source& value) = 0;
@@ -110,6 +138,7 @@ class FieldVisitor {
   virtual void EnterElement(size_t index) = 0;
   virtual void Leave() = 0;
   virtual void VisitInteger(const Field& field, const IntegerRange& range, int64_t& value) = 0;
+  virtual void VisitOptionalInteger(const Field& field, const IntegerRange& range, std::optional<int64_t>& value) = 0;
   virtual void VisitWord(const Field& field, std::span<const std::string_view> words, size_t& index) = 0;
 };
 

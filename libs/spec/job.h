@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -17,13 +18,15 @@ enum class Schedule { kConstant, kLinear, kCosine };
 enum class DataFormat { kAuto, kText, kJsonl, kCsv };
 // kAuto is the model's own dtype: what is computed is what is sent.
 enum class Codec { kAuto, kFp32, kBf16, kInt8, kInt4 };
+enum class Role { kWorker, kAggregator };
+enum class FailureAction { kFailJob, kRestart, kIgnore };
 
 // Where a model, data or output lies. Only kPath works without a cluster.
-enum class SourceKind { kPath, kHuggingFace, kPersistentVolumeClaim, kHostPath };
+enum class SourceKind { kPath, kHuggingFace, kPersistentVolumeClaim, kHostPath, kConfigMap };
 struct Source {
   SourceKind kind = SourceKind::kPath;
   std::string value;  // kPath, kHostPath: absolute path; kHuggingFace: org/name@revision; kPersistentVolumeClaim:
-                      // claim[/sub/path]
+                      // claim[/sub/path]; kConfigMap: name/key
 
   bool operator==(const Source&) const = default;
 };
@@ -115,14 +118,47 @@ struct Client {
   int batch_size = 4;
   double weight = 1.0;          // > 0: factor of this client's token losses
   std::string device = "auto";  // auto | cpu | cuda:N
+  std::string pod_template;     // laid over that of Workers
 
   bool operator==(const Client&) const = default;
 };
 
+// What a cluster adds to the pods it makes: JSON in PodTemplateSpec's shape, as it was given, unchecked; empty:
+// nothing.
+struct Workers {
+  std::string pod_template;  // of every client's worker
+
+  bool operator==(const Workers&) const = default;
+};
+
 struct Aggregator {
   std::string device = "auto";
+  std::string pod_template;
 
   bool operator==(const Aggregator&) const = default;
+};
+
+// What to do when a program of `role` ends with one of `exit_codes`. The first rule that fits holds.
+struct FailureRule {
+  Role role = Role::kWorker;
+  std::vector<int> exit_codes;  // empty: any
+  FailureAction action = FailureAction::kRestart;
+
+  bool operator==(const FailureRule&) const = default;
+};
+
+// What an operator does with the job as a whole. One machine makes no use of it.
+struct Lifecycle {
+  bool suspend = false;
+  std::optional<std::chrono::seconds> active_deadline;  // none: no limit
+  std::chrono::seconds start_deadline{3600};            // 0: no limit; likewise below
+  std::chrono::seconds stall_timeout{900};
+  std::optional<std::chrono::seconds> ttl_after_finished;  // none: kept
+  int backoff_limit = 6;                                   // restarts of each worker and of the aggregator
+  std::vector<FailureRule> failure_rules;
+  std::string managed_by = "splitft.io/operator";
+
+  bool operator==(const Lifecycle&) const = default;
 };
 
 struct FineTuneJob {
@@ -135,8 +171,10 @@ struct FineTuneJob {
   Split split;
   Training training;
   std::vector<Client> clients;
+  Workers workers;
   Aggregator aggregator;
   Source output;
+  Lifecycle lifecycle;
 
   bool operator==(const FineTuneJob&) const = default;
 };

@@ -10,6 +10,8 @@ constexpr std::string_view kLabelSides[] = {"Client", "Server"};
 constexpr std::string_view kCodecs[] = {"Auto", "fp32", "bf16", "int8", "int4"};
 constexpr std::string_view kSchedules[] = {"constant", "linear", "cosine"};
 constexpr std::string_view kFormats[] = {"Auto", "text", "jsonl", "csv"};
+constexpr std::string_view kRoles[] = {"Worker", "Aggregator"};
+constexpr std::string_view kFailureActions[] = {"FailJob", "Restart", "Ignore"};
 
 constexpr int64_t kMostBlocks = 10'000;
 constexpr int64_t kMostSteps = 1'000'000'000;
@@ -17,6 +19,8 @@ constexpr int64_t kMostSequences = 65'536;
 constexpr IntegerRange kRanks = {1, 4096};
 constexpr NumberRange kAlphas = {0, 1e6, /*above_low=*/true};
 constexpr IntegerRange kBatchSizes = {1, kMostSequences};
+constexpr int64_t kMostClients = 1'000;        // the job's status has a line for each, and an object 1.5 MB
+constexpr int64_t kMostSeconds = 315'360'000;  // ten years
 
 const SourceField kPathSource = {
     SourceKind::kPath, {"path", "A local path. A relative one starts at the manifest's folder."}, kPathForm};
@@ -29,6 +33,11 @@ const SourceField kClaimSource = {
     kClaimForm};
 const SourceField kHostSource = {
     SourceKind::kHostPath, {"hostPath", "An absolute path on the node that runs the pod."}, kAbsolutePathForm};
+const SourceField kConfigMapSource = {
+    SourceKind::kConfigMap,
+    {"configMap",
+     "A ConfigMap in the job's namespace and the key that holds the text: for small samples. Needs a cluster."},
+    kConfigMapForm};
 
 void VisitMetadata(FieldVisitor& v, FineTuneJob& job) {
   v.Text({"name", "The job's name, and the first part of the name of everything made for it.", /*required=*/true},
@@ -41,10 +50,11 @@ void VisitMetadata(FieldVisitor& v, FineTuneJob& job) {
 }
 
 void VisitModel(FieldVisitor& v, Model& model) {
-  v.Group({"source", "Where the base model lies, as a Hugging Face directory. Exactly one of:"}, [&] {
-    const SourceField kinds[] = {kPathSource, kHubSource, kClaimSource, kHostSource};
-    v.OneSource(kinds, /*required=*/true, model.source);
-  });
+  v.Group({"source", "Where the base model lies, as a Hugging Face directory. Exactly one of its fields is given."},
+          [&] {
+            const SourceField kinds[] = {kPathSource, kHubSource, kClaimSource, kHostSource};
+            v.OneSource(kinds, /*required=*/true, model.source);
+          });
   v.Word({"dtype", "What the base model's weights and activations are computed in. Adapters are always float32."},
          kDtypes, model.dtype);
 }
@@ -149,7 +159,7 @@ void VisitTraining(FieldVisitor& v, Training& training) {
 }
 
 void VisitData(FieldVisitor& v, Data& data) {
-  const SourceField kinds[] = {kPathSource, kClaimSource, kHostSource};
+  const SourceField kinds[] = {kPathSource, kClaimSource, kHostSource, kConfigMapSource};
   v.OneSource(kinds, /*required=*/true, data.source);
   v.Word({"format", "What the file holds. Auto: by its name, jsonl or csv where it ends so, else text."}, kFormats,
          data.format);
@@ -166,13 +176,53 @@ void VisitData(FieldVisitor& v, Data& data) {
 void VisitClient(FieldVisitor& v, Client& client) {
   v.Text({"name", "The client's name, unique in the job.", /*required=*/true}, kLabelForm, client.name);
   v.Group(
-      {"data", "The client's text, which never leaves it. Exactly one of path, persistentVolumeClaim and hostPath."},
+      {"data",
+       "The client's text, which never leaves it. Exactly one of path, persistentVolumeClaim, hostPath and configMap."},
       [&] { VisitData(v, client.data); });
   v.Integer({"cutLayer", "This client's cut.", false, "spec.split.cutLayer"}, {1, kMostBlocks}, client.cut_layer);
   v.Integer({"batchSize", "This client's sequences per step.", false, "spec.training.batchSize"}, kBatchSizes,
             client.batch_size);
   v.Number({"weight", "Factor of this client's losses."}, {0, 1e6, /*above_low=*/true}, client.weight);
   v.Text({"device", "Where the client computes; auto: the first GPU, if there is one."}, kDeviceForm, client.device);
+  v.Opaque({"template", "What this client's pod has of its own; laid over spec.workers.template."},
+           client.pod_template);
+}
+
+void VisitFailureRule(FieldVisitor& v, FailureRule& rule) {
+  v.Word({"role", "Whose program ended.", /*required=*/true}, kRoles, rule.role);
+  v.IntegerList({"onExitCodes",
+                 "The exit codes that the rule is for: 1 the job failed, 2 the manifest is wrong, 3 model or data "
+                 "cannot be used, 4 a peer was lost, 137 killed, as when memory runs out.",
+                 false, "any"},
+                {1, 255}, rule.exit_codes);
+  v.Word({"action",
+          "FailJob: the job fails at once. Restart: the pod is made again, as often as backoffLimit says. Ignore: it "
+          "is made again and not counted.",
+          /*required=*/true},
+         kFailureActions, rule.action);
+}
+
+void VisitLifecycle(FieldVisitor& v, Lifecycle& lifecycle) {
+  v.Boolean({"suspend", "Whether the job is held back. Its pods are deleted, and made again when this is false."},
+            lifecycle.suspend);
+  v.Seconds({"activeDeadlineSeconds",
+             "How long the job may run before it fails; the time it is suspended does not count.", false, "no limit"},
+            {1, kMostSeconds}, lifecycle.active_deadline);
+  v.Seconds({"startDeadlineSeconds",
+             "How long it may take until every pod is up and connected before the job fails; 0: no limit."},
+            {0, kMostSeconds}, lifecycle.start_deadline);
+  v.Seconds({"stallTimeoutSeconds", "How long a step may take before the job fails as stalled; 0: no limit."},
+            {0, kMostSeconds}, lifecycle.stall_timeout);
+  v.Seconds({"ttlSecondsAfterFinished", "How long the job is kept after its end. Its output stays.", false, "for ever"},
+            {0, kMostSeconds}, lifecycle.ttl_after_finished);
+  v.Integer({"backoffLimit", "How often each worker, and the aggregator, is made again before the job fails."},
+            {0, 1'000}, lifecycle.backoff_limit);
+  v.List({"failureRules",
+          "What follows when a program ends with an error: what the first rule says that fits. Where none fits, codes "
+          "1, 2 and 3 fail the job, for another try would end alike, and all others restart the pod."},
+         {0, 20}, lifecycle.failure_rules, FailureRule(), [&](FailureRule& rule) { VisitFailureRule(v, rule); });
+  v.Text({"managedBy", "Which controller acts on the job. Under another name splitft's operator leaves it alone."},
+         kManagedByForm, lifecycle.managed_by);
 }
 
 }  // namespace
@@ -187,16 +237,25 @@ void VisitFields(FieldVisitor& v, FineTuneJob& job) {
     v.Group({"split", "Where the model is cut."}, [&] { VisitSplit(v, job.split); });
     v.Group({"training", "How long and in which steps."}, [&] { VisitTraining(v, job.training); });
     const Client blank = {.cut_layer = job.split.cut_layer, .batch_size = job.training.batch_size};
-    v.List({"clients", "The owners of data.", /*required=*/true}, {1, 10'000}, job.clients, blank,
+    v.List({"clients", "The owners of data.", /*required=*/true}, {1, kMostClients}, job.clients, blank,
            [&](Client& client) { VisitClient(v, client); });
+    v.Group({"workers", "The clients' side, one worker for each client."}, [&] {
+      v.Opaque({"template", "What every worker's pod has beyond what splitft gives it, in a pod template's form."},
+               job.workers.pod_template);
+    });
     v.Group({"aggregator", "The server side."}, [&] {
       v.Text({"device", "Where the aggregator computes; auto: the first GPU, if there is one."}, kDeviceForm,
              job.aggregator.device);
+      v.Opaque({"template", "What the aggregator's pod has beyond what splitft gives it, in a pod template's form."},
+               job.aggregator.pod_template);
     });
-    v.Group({"output", "Where the adapter, the report and the metrics are written. Exactly one of:"}, [&] {
-      const SourceField kinds[] = {kPathSource, kClaimSource, kHostSource};
-      v.OneSource(kinds, /*required=*/true, job.output);
-    });
+    v.Group(
+        {"output", "Where the adapter, the report and the metrics are written. Exactly one of its fields is given."},
+        [&] {
+          const SourceField kinds[] = {kPathSource, kClaimSource, kHostSource};
+          v.OneSource(kinds, /*required=*/true, job.output);
+        });
+    VisitLifecycle(v, job.lifecycle);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "libs/spec/range_text.h"
 #include "libs/spec/scalars.h"
@@ -27,6 +28,16 @@ std::string HintAtNumber(const Node& node) {
 }
 
 }  // namespace
+
+std::string PathBelow(const std::string& path, std::string_view key) {
+  const bool simple = !key.empty() && key.size() <= 60 && std::all_of(key.begin(), key.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-';
+  });
+  if (!simple) {
+    return absl::StrCat(path, "[\"", Shortened(key), "\"]");
+  }
+  return path.empty() ? std::string(key) : absl::StrCat(path, ".", std::string(key));
+}
 
 std::optional<bool> ReadBooleanAt(const Place& place, Problems& problems) {
   const Node& node = place.node;

@@ -17,6 +17,9 @@ struct Place {
   const Node& node;
 };
 
+// The path of `key` in the mapping at `path`: spec.lora.rank, spec.lora.rankPattern["h.0.attn"].
+std::string PathBelow(const std::string& path, std::string_view key);
+
 // The value at `place`; nothing, and a line in `problems` with path, value and what was expected, where it is none.
 std::optional<bool> ReadBooleanAt(const Place& place, Problems& problems);
 std::optional<int64_t> ReadIntegerAt(const Place& place, const IntegerRange& range, Problems& problems);

@@ -29,6 +29,9 @@ class FieldCollector : public FieldVisitor {
   void Texts(const Field& field, const TextForm& form, std::vector<std::string>& /*values*/) override {
     Add(field, FieldType::kTextList, "").form = form;
   }
+  void IntegerList(const Field& field, const IntegerRange& range, std::vector<int>& /*values*/) override {
+    Add(field, FieldType::kIntegerList, "").integers = range;
+  }
   void Integers(const Field& field, const TextForm& key, const IntegerRange& range,
                 std::map<std::string, int>& /*values*/) override {
     FieldInfo& info = Add(field, FieldType::kIntegerMap, "");
@@ -44,6 +47,7 @@ class FieldCollector : public FieldVisitor {
   void TextsByKey(const Field& field, const TextForm& key, std::map<std::string, std::string>& /*values*/) override {
     Add(field, FieldType::kTextMap, "").form = key;
   }
+  void Opaque(const Field& field, std::string& /*json*/) override { Add(field, FieldType::kOpaque, ""); }
   void OneSource(std::span<const SourceField> fields, bool required, Source& /*value*/) override {
     for (const SourceField& source : fields) {
       FieldInfo& info = Add(source.field, FieldType::kText, "");
@@ -71,6 +75,9 @@ class FieldCollector : public FieldVisitor {
   void VisitInteger(const Field& field, const IntegerRange& range, int64_t& value) override {
     Add(field, FieldType::kInteger, absl::StrCat(value)).integers = range;
   }
+  void VisitOptionalInteger(const Field& field, const IntegerRange& range, std::optional<int64_t>& /*value*/) override {
+    Add(field, FieldType::kInteger, "").integers = range;
+  }
   void VisitWord(const Field& field, std::span<const std::string_view> words, size_t& index) override {
     Add(field, FieldType::kWord, std::string(words[index])).words.assign(words.begin(), words.end());
   }
@@ -88,6 +95,7 @@ class FieldCollector : public FieldVisitor {
         .meaning = std::string(field.meaning),
         .required = field.required,
         .default_text = field.default_text.empty() ? default_text : std::string(field.default_text),
+        .default_is_value = field.default_text.empty() && !field.required && !default_text.empty(),
     });
   }
 
@@ -125,12 +133,16 @@ std::string TypeText(const FieldInfo& field) {
       return "word";
     case FieldType::kTextList:
       return "list of strings";
+    case FieldType::kIntegerList:
+      return "list of integers";
     case FieldType::kIntegerMap:
       return "map to integers";
     case FieldType::kNumberMap:
       return "map to numbers";
     case FieldType::kTextMap:
       return "map to strings";
+    case FieldType::kOpaque:
+      return "mapping";
   }
   return "";
 }
@@ -140,6 +152,7 @@ std::string RangeText(const FieldInfo& field) {
     case FieldType::kBoolean:
       return "true, false";
     case FieldType::kInteger:
+    case FieldType::kIntegerList:
     case FieldType::kIntegerMap:
     case FieldType::kObjectList:
       return BoundsText(field.integers);
@@ -153,6 +166,7 @@ std::string RangeText(const FieldInfo& field) {
       return absl::StrJoin(field.words, ", ");
     case FieldType::kObject:
     case FieldType::kTextMap:
+    case FieldType::kOpaque:
       break;
   }
   return "";

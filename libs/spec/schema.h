@@ -16,10 +16,12 @@ enum class FieldType {
   kNumber,
   kText,
   kWord,
-  kTextList,    // form: of each
-  kIntegerMap,  // form: of the keys, integers: of the values
-  kNumberMap,   // likewise, numbers
+  kTextList,     // form: of each
+  kIntegerList,  // integers: of each
+  kIntegerMap,   // form: of the keys, integers: of the values
+  kNumberMap,    // likewise, numbers
   kTextMap,
+  kOpaque,
 };
 
 // One field of the manifest, as the parser knows it.
@@ -29,7 +31,8 @@ struct FieldInfo {
   std::string meaning;
   bool required = false;
   std::string default_text;        // as YAML, or a few words; empty: none
-  IntegerRange integers;           // kInteger, kIntegerMap; kObjectList: its size
+  bool default_is_value = false;   // default_text is YAML, and stands for every job alike
+  IntegerRange integers;           // kInteger, kIntegerList, kIntegerMap; kObjectList: its size
   NumberRange numbers;             // kNumber, kNumberMap
   TextForm form;                   // kText, kTextList, keys of maps; without a pattern: any
   std::vector<std::string> words;  // kWord

@@ -48,7 +48,7 @@ bool IsKey(std::string_view text) { return IsPlainText(text, 317); }
 
 bool IsPath(std::string_view text) { return IsPlainText(text, kLongestPath) && text[0] != '~'; }
 
-bool IsAbsolutePath(std::string_view text) { return IsPlainText(text, kLongestPath) && text[0] == '/'; }
+bool IsAbsolutePath(std::string_view text) { return IsPlainText(text, kLongestVolumePath) && text[0] == '/'; }
 
 bool IsHubName(std::string_view text) {
   const size_t at = text.find('@');
@@ -63,10 +63,28 @@ bool IsHubName(std::string_view text) {
              : is_part(repository.substr(0, slash)) && is_part(repository.substr(slash + 1));
 }
 
+// What Kubernetes calls a DNS subdomain, but for the rules on each of its labels.
+bool IsSubdomain(std::string_view text) {
+  return !text.empty() && text.size() <= 253 && IsLowerAlnum(text.front()) && IsLowerAlnum(text.back()) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return IsLowerAlnum(c) || c == '-' || c == '.'; });
+}
+
 bool IsClaim(std::string_view text) {
   const size_t slash = text.find('/');
-  return IsLabel(text.substr(0, slash)) &&
-         (slash == std::string_view::npos || IsPlainText(text.substr(slash + 1), 4000));
+  return text.size() <= kLongestVolumePath && IsSubdomain(text.substr(0, slash)) &&
+         (slash == std::string_view::npos || IsPlainText(text.substr(slash + 1), kLongestVolumePath));
+}
+
+bool IsConfigMap(std::string_view text) {
+  const size_t slash = text.find('/');
+  return slash != std::string_view::npos && IsSubdomain(text.substr(0, slash)) &&
+         IsIdentifier(text.substr(slash + 1), 253, "_-.");
+}
+
+bool IsManagedBy(std::string_view text) {
+  const size_t slash = text.find('/');
+  return text.size() <= 63 && slash != std::string_view::npos && IsSubdomain(text.substr(0, slash)) &&
+         IsIdentifier(text.substr(slash + 1), 63, "_-./");
 }
 
 }  // namespace
@@ -74,47 +92,68 @@ bool IsClaim(std::string_view text) {
 constinit const TextForm kLabelForm = {
     .expected = "a name of lower-case letters, digits and inner '-', at most 63 long",
     .pattern = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+    .longest_bytes = 63,
     .accepts = IsLabel,
 };
 constinit const TextForm kDeviceForm = {
     .expected = "auto, cpu or cuda:N",
     .pattern = "auto|cpu|cuda:(0|[1-9][0-9]?)",
+    .longest_bytes = 7,
     .accepts = IsDevice,
 };
 constinit const TextForm kModuleForm = {
     .expected = "a module's name (letters, digits, '_', '-' and '.', at most 256)",
     .pattern = "[A-Za-z0-9_.-]{1,256}",
+    .longest_bytes = 256,
     .accepts = IsModule,
 };
 constinit const TextForm kColumnForm = {
     .expected = "a name of 1 to 256 bytes without control characters",
     .pattern = "[^\\x00-\\x1f\\x7f]{1,256}",
+    .longest_bytes = 256,
     .accepts = IsColumn,
 };
 constinit const TextForm kKeyForm = {
     .expected = "1 to 317 bytes without control characters",
     .pattern = "[^\\x00-\\x1f\\x7f]{1,317}",
+    .longest_bytes = 317,
     .accepts = IsKey,
 };
 constinit const TextForm kPathForm = {
     .expected = "a path (at most 4096 bytes, no control characters; '~' is not expanded)",
-    .pattern = "[^~\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]{0,4095}",
+    .pattern = "[^~\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]*",
+    .longest_bytes = kLongestPath,
     .accepts = IsPath,
 };
 constinit const TextForm kAbsolutePathForm = {
-    .expected = "an absolute path (at most 4096 bytes, no control characters)",
-    .pattern = "/[^\\x00-\\x1f\\x7f]{0,4095}",
+    .expected = "an absolute path (at most 1024 bytes, no control characters)",
+    .pattern = "/[^\\x00-\\x1f\\x7f]*",
+    .longest_bytes = kLongestVolumePath,
     .accepts = IsAbsolutePath,
 };
 constinit const TextForm kHubForm = {
     .expected = "a model on the hub, as in org/name or org/name@revision",
     .pattern = "([A-Za-z0-9][A-Za-z0-9_.-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(@[A-Za-z0-9_./-]{1,256})?",
+    .longest_bytes = 450,
     .accepts = IsHubName,
 };
 constinit const TextForm kClaimForm = {
     .expected = "a claim's name, or claim/path for a path in it",
-    .pattern = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[^\\x00-\\x1f\\x7f]{1,4000})?",
+    .pattern = "[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?(/[^\\x00-\\x1f\\x7f]+)?",
+    .longest_bytes = kLongestVolumePath,
     .accepts = IsClaim,
+};
+constinit const TextForm kConfigMapForm = {
+    .expected = "a ConfigMap's name, a slash and one of its keys",
+    .pattern = "[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/[A-Za-z0-9_.-]{1,253}",
+    .longest_bytes = 507,
+    .accepts = IsConfigMap,
+};
+constinit const TextForm kManagedByForm = {
+    .expected = "a domain, a slash and a name, at most 63 long",
+    .pattern = "[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[A-Za-z0-9_./-]+",
+    .longest_bytes = 63,
+    .accepts = IsManagedBy,
 };
 
 }  // namespace splitft::spec

@@ -5,6 +5,9 @@
 namespace splitft::spec {
 
 inline constexpr int kLongestPath = 4096;
+// Of a path on a node, or a claim and the path in it: the API server checks them by regular expressions, for every
+// client, and reckons with the longest.
+inline constexpr int kLongestVolumePath = 1024;
 
 // An RFC 1123 label: what Kubernetes allows as the name of most things.
 extern const TextForm kLabelForm;
@@ -23,5 +26,9 @@ extern const TextForm kAbsolutePathForm;
 extern const TextForm kHubForm;
 // A PersistentVolumeClaim's name and, after a slash, a path in it.
 extern const TextForm kClaimForm;
+// A ConfigMap's name, a slash and one of its keys.
+extern const TextForm kConfigMapForm;
+// Who acts on a job, as Kubernetes has it for Jobs: a domain, a slash and a name.
+extern const TextForm kManagedByForm;
 
 }  // namespace splitft::spec

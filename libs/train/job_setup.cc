@@ -13,7 +13,8 @@
 namespace splitft::train {
 namespace {
 
-constexpr size_t kManifestLimitBytes = 256 << 10;
+// As the programs are given it: formatted, with every field of every client.
+constexpr size_t kManifestLimitBytes = 4 << 20;
 constexpr size_t kConfigLimitBytes = 1 << 20;
 
 absl::Status CheckSequenceLength(const spec::FineTuneJob& job, const model::ModelConfig& config) {
@@ -29,8 +30,9 @@ absl::Status CheckSequenceLength(const spec::FineTuneJob& job, const model::Mode
 absl::StatusOr<JobSetup> OpenJob(const std::filesystem::path& manifest) {
   JobSetup setup;
   SPLITFT_ASSIGN_OR_RETURN(const std::string yaml, ReadFile(manifest, kManifestLimitBytes));
-  SPLITFT_ASSIGN_OR_RETURN(setup.job,
-                           spec::ParseJob(yaml, {.base_directory = manifest.parent_path(), .overrides = {}}));
+  SPLITFT_ASSIGN_OR_RETURN(setup.job, spec::ParseJob(yaml, {.base_directory = manifest.parent_path(),
+                                                            .overrides = {},
+                                                            .limit_bytes = kManifestLimitBytes}));
   setup.job_uid = absl::StrFormat("%s-%016x", setup.job.name, HashName(yaml));
   const spec::Source& source = setup.job.model.source;
   if (source.kind != spec::SourceKind::kPath && source.kind != spec::SourceKind::kHostPath) {

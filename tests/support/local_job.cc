@@ -18,39 +18,65 @@
 namespace splitft {
 namespace {
 
-// A stream that an eavesdropper listens to.
+// What the clients' threads share.
+struct Wire {
+  explicit Wire(const LocalJobOptions& given) : options(given) {}
+
+  const LocalJobOptions& options;
+  Mutex mutex;
+  // Notes a frame, and what becomes of its client.
+  Fate Pass(const protocol::Frame& frame, bool up) SPLITFT_EXCLUDES(mutex) {
+    const MutexLock lock(mutex);
+    if (options.seen != nullptr) {
+      options.seen->push_back(frame);
+    }
+    return options.fate ? options.fate(frame, up) : Fate::kLives;
+  }
+};
+
+// A stream that an eavesdropper listens to, and that can be cut.
 class TappedStream final : public protocol::FrameStream {
  public:
-  TappedStream(std::unique_ptr<protocol::FrameStream> stream, Mutex& mutex, std::vector<protocol::Frame>* seen)
-      : stream_(std::move(stream)), mutex_(mutex), seen_(seen) {}
+  TappedStream(std::unique_ptr<protocol::FrameStream> stream, Wire& wire) : stream_(std::move(stream)), wire_(wire) {}
   absl::Status Send(protocol::Frame frame, TimePoint deadline) override {
-    Note(frame);
-    return stream_->Send(std::move(frame), deadline);
+    if (fate_ != Fate::kLives) {
+      return Gone();
+    }
+    SPLITFT_RETURN_IF_ERROR(stream_->Send(frame, deadline));
+    return Pass(frame, true);
   }
   absl::StatusOr<protocol::Frame> Receive(TimePoint deadline) override {
+    if (fate_ != Fate::kLives) {
+      return Gone();
+    }
     absl::StatusOr<protocol::Frame> frame = stream_->Receive(deadline);
     if (frame.ok()) {
-      Note(*frame);
+      SPLITFT_RETURN_IF_ERROR(Pass(*frame, false));
     }
     return frame;
   }
   void Close() override { stream_->Close(); }
 
+  Fate fate() const { return fate_; }
+  std::unique_ptr<protocol::FrameStream> Release() { return std::move(stream_); }
+
  private:
-  void Note(const protocol::Frame& frame) {
-    if (seen_ != nullptr) {
-      const MutexLock lock(mutex_);
-      seen_->push_back(frame);
+  static absl::Status Gone() { return absl::UnavailableError("this client is no more"); }
+  absl::Status Pass(const protocol::Frame& frame, bool up) {
+    fate_ = wire_.Pass(frame, up);
+    if (fate_ == Fate::kBreaks || fate_ == Fate::kStaysAway) {
+      stream_->Close();
     }
+    return fate_ == Fate::kLives ? absl::OkStatus() : Gone();
   }
+
   std::unique_ptr<protocol::FrameStream> stream_;
-  Mutex& mutex_;
-  std::vector<protocol::Frame>* seen_;
+  Wire& wire_;
+  Fate fate_ = Fate::kLives;
 };
 
 struct ClientThread {
-  std::unique_ptr<protocol::FrameStream> stream;
-  absl::Status status;
+  std::vector<std::unique_ptr<protocol::FrameStream>> left_behind;
   std::thread thread;
 };
 
@@ -83,7 +109,39 @@ absl::Status RunClient(const train::JobSetup& setup, const spec::Client& client,
   return status;
 }
 
-absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol::FrameServer& server) {
+// One client after the other, until one lives to the end.
+void RunClients(const train::JobSetup& setup, size_t index, const text::Dataset& dataset,
+                protocol::LoopbackNetwork& network, Wire& wire, ClientThread& self) {
+  const spec::Client& client = setup.job.clients[index];
+  for (;;) {
+    absl::StatusOr<std::unique_ptr<protocol::FrameStream>> connected = network.Connect(client.name);
+    if (!connected.ok()) {
+      return;  // the job is over
+    }
+    TappedStream stream(*std::move(connected), wire);
+    (void)train::RunGuarded([&] { return RunClient(setup, client, dataset, stream); });
+    if (stream.fate() == Fate::kVanishes) {
+      self.left_behind.push_back(stream.Release());
+      continue;
+    }
+    stream.Close();
+    if (stream.fate() != Fate::kBreaks) {
+      return;
+    }
+  }
+}
+
+// How a stream that nobody reads any more ended.
+absl::Status EndOf(protocol::FrameStream& stream) {
+  for (;;) {
+    if (const absl::StatusOr<protocol::Frame> frame = stream.Receive(SystemClock().Now()); !frame.ok()) {
+      return frame.status();
+    }
+  }
+}
+
+absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol::FrameServer& server,
+                                         Duration rejoin_patience) {
   const model::ModelConfig& config = setup.base->config();
   SPLITFT_ASSIGN_OR_RETURN(const train::StackOptions stack, train::StackOptionsOf(setup.job, "cpu"));
   const aggregator::ServerShare share = aggregator::ShareOf(setup.job, config.block_count);
@@ -104,7 +162,8 @@ absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol:
   aggregator::Coordinator coordinator({.job_uid = setup.job_uid,
                                        .tensors = at::TensorOptions().dtype(stack.placement.dtype),
                                        .hidden_size = config.hidden_size,
-                                       .vocabulary_size = config.vocabulary_size},
+                                       .vocabulary_size = config.vocabulary_size,
+                                       .rejoin_patience = rejoin_patience},
                                       {.job = setup.job,
                                        .roster = roster,
                                        .model = model,
@@ -134,27 +193,24 @@ absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol:
 absl::StatusOr<LocalJobResult> RunLocalJob(const train::JobSetup& setup, std::vector<text::Dataset> datasets,
                                            const LocalJobOptions& options) {
   protocol::LoopbackNetwork network;
-  Mutex mutex;
+  Wire wire(options);
   std::vector<ClientThread> clients(setup.job.clients.size());
   for (size_t i = 0; i < clients.size(); ++i) {
-    SPLITFT_ASSIGN_OR_RETURN(std::unique_ptr<protocol::FrameStream> stream, network.Connect(setup.job.clients[i].name));
-    clients[i].stream = std::make_unique<TappedStream>(std::move(stream), mutex, options.seen);
-  }
-  for (size_t i = 0; i < clients.size(); ++i) {
-    clients[i].thread = std::thread([&, i] {
-      clients[i].status = train::RunGuarded(
-          [&] { return RunClient(setup, setup.job.clients[i], std::move(datasets[i]), *clients[i].stream); });
-      clients[i].stream->Close();
-    });
+    clients[i].thread = std::thread([&, i] { RunClients(setup, i, datasets[i], network, wire, clients[i]); });
   }
   absl::StatusOr<LocalJobResult> result = absl::UnknownError("did not run");
   const absl::Status status = train::RunGuarded([&] {
-    result = RunServer(setup, network.server());
+    result = RunServer(setup, network.server(), options.rejoin_patience);
     return result.status();
   });
+  network.server().Shutdown(SystemClock().Now());
   for (ClientThread& client : clients) {
-    client.stream->Close();
     client.thread.join();
+    for (const std::unique_ptr<protocol::FrameStream>& stream : client.left_behind) {
+      if (result.ok()) {
+        result->replaced.push_back(EndOf(*stream));
+      }
+    }
   }
   SPLITFT_RETURN_IF_ERROR(status);
   return result;

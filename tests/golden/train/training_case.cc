@@ -66,6 +66,14 @@ nlohmann::json Steps(const TrainingCase& test) {
 
 }  // namespace
 
+TrainingCase ThreeClients() {
+  TrainingCase test;
+  test.clients = {{.name = "bank", .cut_layer = 1, .batch_size = 2, .weight = 1, .lengths = {16, 12, 16, 8}},
+                  {.name = "factory", .cut_layer = 3, .batch_size = 1, .weight = 0.5, .lengths = {31, 20}},
+                  {.name = "hospital", .cut_layer = 2, .batch_size = 3, .weight = 2, .lengths = {7, 7, 24, 11, 9}}};
+  return test;
+}
+
 absl::StatusOr<train::JobSetup> OpenCase(const TrainingCase& test, const fs::path& folder) {
   fs::create_directories(folder);
   SPLITFT_RETURN_IF_ERROR(WriteFileAtomically(folder / "job.yaml", Manifest(test)));

@@ -33,6 +33,9 @@ struct TrainingCase {
   std::vector<CaseClient> clients;
 };
 
+// Three that differ in everything, on gpt2.
+TrainingCase ThreeClients();
+
 // Writes the manifest into `folder` and opens it as the programs do.
 absl::StatusOr<train::JobSetup> OpenCase(const TrainingCase& test, const std::filesystem::path& folder);
 

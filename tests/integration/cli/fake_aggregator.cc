@@ -85,6 +85,7 @@ int Main(const Flags& flags) {
             << std::flush;
     SystemClock().SleepFor(std::chrono::milliseconds(Setting("FAKE_STEP_MS", 10)));
     if (const char* failure = std::getenv("FAKE_AGGREGATOR"); failure != nullptr) {
+      server->Shutdown(std::chrono::system_clock::time_point());  // or a watcher would keep it alive
       const std::string text = failure;
       const size_t colon = text.find(':');
       return telemetry::Finish("splitft-aggregator",

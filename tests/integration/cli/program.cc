@@ -77,6 +77,17 @@ ProgramResult RunProgram(const std::vector<std::string>& words, const std::files
   return Program(words, folder, environment).Wait();
 }
 
+int ListeningPort(const std::string& log) {
+  const std::string before = "address=127.0.0.1:";
+  const size_t begin = log.find(before);
+  if (begin == std::string::npos) {
+    return 0;
+  }
+  const size_t digits = begin + before.size();
+  int port = 0;
+  return absl::SimpleAtoi(log.substr(digits, log.find_first_of(" \n", digits) - digits), &port) ? port : 0;
+}
+
 std::vector<pid_t> ProcessesThatMention(const std::string& text) {
   std::vector<pid_t> found;
   std::error_code error;

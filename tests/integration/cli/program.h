@@ -44,6 +44,9 @@ class Program {
 ProgramResult RunProgram(const std::vector<std::string>& words, const std::filesystem::path& folder,
                          const std::vector<std::string>& environment = {});
 
+// The port in the log line "listening address=127.0.0.1:PORT"; 0 while it is not there.
+int ListeningPort(const std::string& log);
+
 // The processes whose command line mentions `text`; zombies have none.
 std::vector<pid_t> ProcessesThatMention(const std::string& text);
 

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <set>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "libs/base/file.h"
@@ -49,8 +48,8 @@ class WireCapture : public ::testing::Test {
     cli::Program aggregator({SPLITFT_AGGREGATOR, "--job", job, "--listen", "127.0.0.1:0", "--output",
                              (folder_ / "out").string(), "--threads", "1"},
                             folder_ / "aggregator");
-    EXPECT_TRUE(cli::Eventually([&] { return Port(aggregator.Err()) > 0; })) << aggregator.Err();
-    absl::StatusOr<std::unique_ptr<CuttableProxy>> proxy = CuttableProxy::Start(Port(aggregator.Err()));
+    EXPECT_TRUE(cli::Eventually([&] { return cli::ListeningPort(aggregator.Err()) > 0; })) << aggregator.Err();
+    absl::StatusOr<std::unique_ptr<CuttableProxy>> proxy = CuttableProxy::Start(cli::ListeningPort(aggregator.Err()));
     if (!proxy.ok()) {
       ADD_FAILURE() << proxy.status();
       return "";
@@ -61,19 +60,6 @@ class WireCapture : public ::testing::Test {
     EXPECT_EQ(aggregator.Wait(std::chrono::seconds(120)).exit_code, 0) << aggregator.Err();
     EXPECT_EQ(worker.Wait(std::chrono::seconds(60)).exit_code, 0) << worker.Err();
     return (*proxy)->Seen();
-  }
-
-  // The port in the aggregator's log line "listening address=127.0.0.1:PORT"; 0 while it is not there.
-  static int Port(const std::string& log) {
-    const std::string before = "address=127.0.0.1:";
-    const size_t begin = log.find(before);
-    int port = 0;
-    return begin != std::string::npos &&
-                   absl::SimpleAtoi(
-                       log.substr(begin + before.size(), log.find_first_of(" \n", begin) - begin - before.size()),
-                       &port)
-               ? port
-               : 0;
   }
 
   const fs::path folder_;

@@ -53,10 +53,9 @@ TEST_F(RosterTest, KnowsWhichAdaptersEachClientRuns) {
 }
 
 TEST_F(RosterTest, IsCompleteWhenEveryClientSaidHello) {
-  EXPECT_EQ(roster_.Absent(), "bank, hospital");
   ASSERT_TRUE(roster_.Admit(10, "hospital", GoodHello()).ok());
   EXPECT_FALSE(roster_.Complete());
-  EXPECT_EQ(roster_.Absent(), "bank");
+  EXPECT_FALSE(roster_.Named("bank")->stream.has_value());
   ASSERT_TRUE(roster_.Admit(11, "bank", GoodHello()).ok());
   EXPECT_TRUE(roster_.Complete());
   EXPECT_EQ(roster_.Find(11)->name, "bank");
@@ -68,6 +67,24 @@ TEST_F(RosterTest, RefusesStrangersAndSecondComers) {
   ASSERT_TRUE(roster_.Admit(1, "bank", GoodHello()).ok());
   EXPECT_EQ(roster_.Admit(2, "bank", GoodHello()).status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(roster_.Find(1)->name, "bank");
+}
+
+TEST_F(RosterTest, AClientThatComesBackOnceTheJobHasBegunMustHaveTheDataItHad) {
+  ASSERT_TRUE(roster_.Admit(1, "bank", GoodHello()).ok());
+  protocol::Hello more = GoodHello();
+  more.train_rows = 4;
+  EXPECT_TRUE(roster_.Check("bank", more).ok()) << "before the first step nothing depends on it";
+  roster_.Begin();
+  roster_.Named("bank")->stream.reset();
+  EXPECT_THAT(std::string(roster_.Admit(2, "bank", more).status().message()),
+              HasSubstr("comes back with 4 rows to train on; the job began with 3: its data has changed"));
+  protocol::Hello held_out = GoodHello();
+  held_out.eval_batches = 1;
+  EXPECT_EQ(roster_.Check("bank", held_out).code(), absl::StatusCode::kFailedPrecondition);
+  const absl::StatusOr<Member*> back = roster_.Admit(3, "bank", GoodHello());
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ((*back)->joins, 2);
+  EXPECT_EQ(roster_.Find(3)->name, "bank");
 }
 
 TEST_F(RosterTest, RefusesWhoseJobDiffersNamingWhat) {

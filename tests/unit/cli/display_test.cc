@@ -184,5 +184,31 @@ TEST(PlainProgress, PhasesAreNamedOnceAndNotBetweenSteps) {
   EXPECT_EQ(in(control::WRITING, 2), "writing the adapter and the report");
 }
 
+TEST(PhaseText, NamesWhoWasLostOnceTheJobHasBegun) {
+  JobView view{.phase = control::WAITING_FOR_CLIENTS, .clients = {{.name = "bank"}, {.name = "hospital"}}};
+  EXPECT_EQ(PhaseText(view), "waiting for clients");
+  view.total_steps = 10;
+  EXPECT_EQ(PhaseText(view), "waiting for bank, hospital");
+  view.clients[1].connected = true;
+  EXPECT_EQ(PhaseText(view), "waiting for bank");
+  view.clients.insert(view.clients.end(), {{.name = "c"}, {.name = "d"}, {.name = "e"}});
+  EXPECT_EQ(PhaseText(view), "waiting for bank, c, d and 1 more");
+  view.phase = control::TRAINING;
+  EXPECT_EQ(PhaseText(view), "training");
+}
+
+TEST(PlainProgress, EveryWaitForALostClientIsNamed) {
+  PlainProgress plain(4);
+  JobView view{.phase = control::TRAINING, .step = 1, .total_steps = 100, .clients = {{.name = "bank"}}};
+  EXPECT_EQ(plain.Next(view), "step 1/100");
+  for (int i = 0; i < 2; ++i) {
+    view.phase = control::WAITING_FOR_CLIENTS;
+    EXPECT_EQ(plain.Next(view), "waiting for bank");
+    EXPECT_EQ(plain.Next(view), std::nullopt);
+    view.phase = control::TRAINING;
+    EXPECT_EQ(plain.Next(view), std::nullopt);
+  }
+}
+
 }  // namespace
 }  // namespace splitft::cli

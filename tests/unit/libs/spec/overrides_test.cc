@@ -62,7 +62,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadOverride{"clients.bank.cutLayr=3", "spec.clients[1].cutLayr: unknown field; did you mean cutLayer?"},
         BadOverride{
             "metadata.name=x",
-            "spec.metadata: unknown field; known here: model, lora, split, training, clients, aggregator, output"},
+            "spec.metadata: unknown field; known here: model, lora, split, training, clients, workers, aggregator, "
+            "output, suspend, activeDeadlineSeconds, startDeadlineSeconds, stallTimeoutSeconds, "
+            "ttlSecondsAfterFinished, backoffLimit, failureRules, managedBy"},
         // What finds no field.
         BadOverride{"clients[2].cutLayer=3", "override clients[2].cutLayer=3: there is no element [2]; the list has 2"},
         BadOverride{"clients.bnak.cutLayer=3",

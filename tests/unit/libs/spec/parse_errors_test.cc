@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "tests/support/refused_jobs.h"
 #include "tests/unit/libs/spec/manifest.h"
 
 namespace splitft::spec {
@@ -104,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "spec.training.seed: -1 is not an integer from 0 to 9223372036854775807"},
         BadSection{"training", "{steps: 1, evaluation: {intervalSteps: 5, fraction: 0.6}}",
                    "spec.training.evaluation.fraction: 0.6 is not a number from 0 to 0.5"},
-        BadSection{"clients", "[]", "spec.clients: a list of 0 is not a list of 1 to 10000"},
+        BadSection{"clients", "[]", "spec.clients: a list of 0 is not a list of 1 to 1000"},
         BadSection{"clients", "[{name: a, data: {path: a}, weight: 0}]",
                    "spec.clients[0].weight: 0 is not a number above 0, at most 1000000"},
         BadSection{"aggregator", "{device: gpu}", "spec.aggregator.device: gpu is not auto, cpu or cuda:N"},
@@ -113,6 +115,33 @@ INSTANTIATE_TEST_SUITE_P(
             "clients", "[{name: St. Mary, data: {path: a}}]",
             "spec.clients[0].name: St. Mary is not a name of lower-case letters, digits and inner '-', at most 63 "
             "long"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Lifecycle, BadSections,
+    ::testing::Values(
+        BadSection{"suspend", "yes", "spec.suspend: yes is not true or false"},
+        BadSection{"activeDeadlineSeconds", "0", "spec.activeDeadlineSeconds: 0 is not an integer from 1 to 315360000"},
+        BadSection{"ttlSecondsAfterFinished", "-1",
+                   "spec.ttlSecondsAfterFinished: -1 is not an integer from 0 to 315360000"},
+        BadSection{"managedBy", "kueue", "spec.managedBy: kueue is not a domain, a slash and a name, at most 63 long"},
+        BadSection{"failureRules", "[{role: Worker}]",
+                   "spec.failureRules[0].action: missing; expected one of FailJob, Restart, Ignore"},
+        BadSection{"failureRules", "[{role: worker, onExitCodes: [0, 137, 137], action: Ignore}]",
+                   "spec.failureRules[0].role: worker is not one of Worker, Aggregator; did you mean Worker?\n"
+                   "spec.failureRules[0].onExitCodes[0]: 0 is not an integer from 1 to 255\n"
+                   "spec.failureRules[0].onExitCodes[2]: 137 is in the list twice"},
+        BadSection{"failureRules", "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21]",
+                   "spec.failureRules: a list of 21 is not a list of 0 to 20"},
+        BadSection{"workers", "{template: busybox}", "spec.workers.template: busybox is not a mapping"},
+        BadSection{
+            "workers", "{template: {spec: {a: yes}}}",
+            "spec.workers.template.spec.a: yes is a boolean to some readers of YAML; write true or false, or put "
+            "it in quotes"},
+        BadSection{"workers", "{template: {a: [1, 0x10]}}",
+                   "spec.workers.template.a[1]: 0x10 is not a finite decimal number without leading zeros; put it in "
+                   "quotes to make it a string"},
+        BadSection{"workers", "{template: {\"\": 1}}",
+                   "spec.workers.template[\"\"]: the key is not 1 to 317 bytes without control characters"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Sources, BadSections,
@@ -132,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "spec.output.path: \"a\\x00b\" is not a path (at most 4096 bytes, no control characters; '~' is not "
                    "expanded)"},
         BadSection{"output", "{hostPath: out}",
-                   "spec.output.hostPath: out is not an absolute path (at most 4096 bytes, no control characters)"},
+                   "spec.output.hostPath: out is not an absolute path (at most 1024 bytes, no control characters)"},
         BadSection{"output", "{persistentVolumeClaim: My_Claim}",
                    "spec.output.persistentVolumeClaim: My_Claim is not a claim's name, or claim/path for a path in it"},
         BadSection{"output", "{huggingFace: org/name}",
@@ -144,12 +173,14 @@ INSTANTIATE_TEST_SUITE_P(
             "model", "{source: {huggingFace: a/b/c}}",
             "spec.model.source.huggingFace: a/b/c is not a model on the hub, as in org/name or org/name@revision"},
         BadSection{"clients", "[{name: a}]",
-                   "spec.clients[0].data: missing; expected one of path, persistentVolumeClaim, hostPath"},
+                   "spec.clients[0].data: missing; expected one of path, persistentVolumeClaim, hostPath, configMap"},
+        BadSection{"clients", "[{name: a, data: {configMap: texts}}]",
+                   "spec.clients[0].data.configMap: texts is not a ConfigMap's name, a slash and one of its keys"},
         BadSection{
             "clients", "[{data: {path: a}}]",
             "spec.clients[0].name: missing; expected a name of lower-case letters, digits and inner '-', at most 63 "
             "long"},
-        BadSection{"clients", "", "spec.clients: missing; expected a list of 1 to 10000"}));
+        BadSection{"clients", "", "spec.clients: missing; expected a list of 1 to 1000"}));
 
 INSTANTIATE_TEST_SUITE_P(
     UnknownFields, BadSections,
@@ -161,50 +192,24 @@ INSTANTIATE_TEST_SUITE_P(
         BadSection{"optimizer", "{type: AdamW}",
                    "spec.optimizer: unknown field; did you mean spec.training.optimizer?"},
         BadSection{"zebra", "1",
-                   "spec.zebra: unknown field; known here: model, lora, split, training, clients, aggregator, output"},
-        BadSection{"aggregator", "{\"a.b\\n\": 1}", "spec.aggregator[\"a.b\\x0a\"]: unknown field; known here: device"},
+                   "spec.zebra: unknown field; known here: model, lora, split, training, clients, workers, aggregator, "
+                   "output, suspend, activeDeadlineSeconds, startDeadlineSeconds, stallTimeoutSeconds, "
+                   "ttlSecondsAfterFinished, backoffLimit, failureRules, managedBy"},
+        BadSection{"aggregator", "{\"a.b\\n\": 1}",
+                   "spec.aggregator[\"a.b\\x0a\"]: unknown field; known here: device, template"},
         // One line for a misspelt field that is required, not a second one that it is missing.
         BadSection{"training", "{stpes: 5}", "spec.training.stpes: unknown field; did you mean steps?"},
         BadSection{"clients", "[{nmae: a, data: {path: a}}]",
                    "spec.clients[0].nmae: unknown field; did you mean name?"}));
 
-INSTANTIATE_TEST_SUITE_P(
-    Rules, BadSections,
-    ::testing::Values(
-        BadSection{"training", "{}", "spec.training: says not how long; expected steps or epochs above 0"},
-        BadSection{"training", "{steps: 5, epochs: 1.5}",
-                   "spec.training: has steps (5) and epochs (1.5); expected only one of them"},
-        BadSection{"training", "{steps: 5, warmupSteps: 6}",
-                   "spec.training.warmupSteps: 6 is above spec.training.steps, which is 5"},
-        BadSection{"training", "{steps: 5, batchSize: 2, microbatches: 3}",
-                   "spec.training.microbatches: 3 is above spec.training.batchSize, which is 2"},
-        BadSection{"training", "{steps: 5, evaluation: {intervalSteps: 5}}",
-                   "spec.training.evaluation.fraction: 0 leaves nothing to evaluate on every intervalSteps; expected a "
-                   "number above 0"},
-        BadSection{
-            "training", "{steps: 5, evaluation: {fraction: 0.1}}",
-            "spec.training.evaluation.intervalSteps: 0 makes no use of fraction, which is 0.1; expected an integer "
-            "above 0"},
-        BadSection{
-            "training", "{steps: 5, evaluation: {earlyStopping: {patience: 2}}}",
-            "spec.training.evaluation.earlyStopping.patience: 2 needs evaluations; expected intervalSteps above 0"},
-        BadSection{"lora", "{rank: 4, cutLayerRank: 5}",
-                   "spec.lora.cutLayerRank: 5 is above spec.lora.rank, which is 4"},
-        BadSection{"split", "{cutLayer: 2, minCutLayer: 3}",
-                   "spec.split.cutLayer: 2 is below spec.split.minCutLayer, which is 3"},
-        BadSection{"split", "{cutLayer: 4, maxCutLayer: 3}",
-                   "spec.split.cutLayer: 4 is above spec.split.maxCutLayer, which is 3"},
-        BadSection{"split", "{cutLayer: 3, minCutLayer: 5, maxCutLayer: 3}",
-                   "spec.split.minCutLayer: 5 is above spec.split.maxCutLayer, which is 3"},
-        BadSection{
-            "split", "{labels: Server, tailBlocks: 1}",
-            "spec.split.tailBlocks: 1 needs spec.split.labels: Client; with Server the tail is not the client's"},
-        BadSection{"split", "{codec: int8}",
-                   "spec.split.codec: int8 is not available yet; expected one of Auto, fp32, bf16"},
-        BadSection{"split", "{codec: int4}",
-                   "spec.split.codec: int4 is not available yet; expected one of Auto, fp32, bf16"},
-        BadSection{"clients", "[{name: a, data: {path: a}}, {name: b, data: {path: b}}, {name: a, data: {path: c}}]",
-                   "spec.clients[2].name: a is already the name of spec.clients[0]"}));
+// The CRD's tests go through the same ones.
+class BrokenRules : public ::testing::TestWithParam<RefusedJob> {};
+
+TEST_P(BrokenRules, AreNamedWithPathValueAndWhatWasExpected) {
+  EXPECT_EQ(ErrorOf(JobManifest(GetParam().sections)), GetParam().on_one_machine);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BrokenRules, ::testing::ValuesIn(RefusedJobs()));
 
 TEST(ParseJob, NamesTheClientThatBreaksARule) {
   EXPECT_EQ(ErrorOf(Manifest({{"split", "{cutLayer: 2, minCutLayer: 2, maxCutLayer: 3}"},
@@ -255,6 +260,26 @@ TEST(ParseJob, CountsProblemsBeyondAHundred) {
   const std::string error = ErrorOf(Manifest({{"aggregator", "{" + keys + "}"}}));
   EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 100);
   EXPECT_TRUE(error.ends_with("\nand 50 more")) << error;
+}
+
+TEST(ParseJob, LimitsEntriesOfListsAndMaps) {
+  const auto entries = [](int count, const std::string& value) {
+    std::string all;
+    for (int i = 0; i < count; ++i) {
+      absl::StrAppend(&all, "h", i, value, ", ");
+    }
+    return all;
+  };
+  EXPECT_EQ(ErrorOf(Manifest({{"lora", "{targetModules: [" + entries(1000, "") + "]}"}})), "OK");
+  EXPECT_EQ(ErrorOf(Manifest({{"lora", "{targetModules: [" + entries(1001, "") + "]}"}})),
+            "spec.lora.targetModules: 1001 entries; at most 1000 are allowed");
+  EXPECT_EQ(ErrorOf(Manifest({{"lora", "{rankPattern: {" + entries(1001, ": 4") + "}}"}})),
+            "spec.lora.rankPattern: 1001 entries; at most 1000 are allowed");
+}
+
+TEST(ParseJob, LimitsAPodTemplatesLength) {
+  EXPECT_EQ(ErrorOf(Manifest({{"workers", "{template: {a: " + std::string(33'000, 'x') + "}}"}})),
+            "spec.workers.template: longer than 32768 bytes as JSON");
 }
 
 TEST(ParseJob, ShortensLongValues) {

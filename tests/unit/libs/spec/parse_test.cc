@@ -75,8 +75,20 @@ spec:
       batchSize: 2
       weight: 0.5
       device: cuda:1
-  aggregator: {device: cpu}
+      template: {spec: {nodeSelector: {site: north}}}
+  workers: {template: {metadata: {labels: {queue: "7"}}, spec: {containers: [{image: a/b:1}]}}}
+  aggregator: {device: cpu, template: {spec: {containers: [{resources: {limits: {nvidia.com/gpu: 1}}}]}}}
   output: {hostPath: /var/out/}
+  suspend: true
+  activeDeadlineSeconds: 7200
+  startDeadlineSeconds: 60
+  stallTimeoutSeconds: 0
+  ttlSecondsAfterFinished: 0
+  backoffLimit: 2
+  failureRules:
+    - {role: Aggregator, action: FailJob}
+    - {role: Worker, onExitCodes: [4, 137], action: Ignore}
+  managedBy: kueue.x-k8s.io/multikueue
 )";
 
 TEST(ParseJob, ReadsWhatPeopleWrite) {
@@ -145,9 +157,21 @@ TEST(ParseJob, ReadsEveryField) {
                    .cut_layer = 4,
                    .batch_size = 2,
                    .weight = 0.5,
-                   .device = "cuda:1"}},
-      .aggregator = {"cpu"},
+                   .device = "cuda:1",
+                   .pod_template = R"({"spec": {"nodeSelector": {"site": "north"}}})"}},
+      .workers = {R"({"metadata": {"labels": {"queue": "7"}}, "spec": {"containers": [{"image": "a/b:1"}]}})"},
+      .aggregator = {.device = "cpu",
+                     .pod_template = R"({"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 1}}}]}})"},
       .output = {SourceKind::kHostPath, "/var/out"},
+      .lifecycle = {.suspend = true,
+                    .active_deadline = std::chrono::seconds(7200),
+                    .start_deadline = std::chrono::seconds(60),
+                    .stall_timeout = std::chrono::seconds(0),
+                    .ttl_after_finished = std::chrono::seconds(0),
+                    .backoff_limit = 2,
+                    .failure_rules = {{Role::kAggregator, {}, FailureAction::kFailJob},
+                                      {Role::kWorker, {4, 137}, FailureAction::kIgnore}},
+                    .managed_by = "kueue.x-k8s.io/multikueue"},
   };
   EXPECT_TRUE(*job == expected) << "read:\n" << FormatJob(*job) << "\nexpected:\n" << FormatJob(expected);
 }
@@ -168,6 +192,18 @@ TEST(ParseJob, TakesNullForAbsentAsKubernetesDoes) {
   const absl::StatusOr<FineTuneJob> job = Parse(Manifest({{"lora", ""}, {"split", "{cutLayer: ~, codec: null}"}}));
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->split, Split());
+}
+
+TEST(ParseJob, KeepsPodTemplatesAsJson) {
+  const auto kept = [](const std::string& yaml) {
+    const absl::StatusOr<FineTuneJob> job = Parse(Manifest({{"workers", "{template: " + yaml + "}"}}));
+    return job.ok() ? job->workers.pod_template : std::string(job.status().message());
+  };
+  EXPECT_EQ(kept("{}"), "{}");
+  EXPECT_EQ(kept("~"), "") << "null is absent";
+  EXPECT_EQ(kept("{b: 1e3, a: -0.50, c: true, d: ~, e: \"true\", f: 500m, g: [], h: \"2\"}"),
+            R"({"b": 1000, "a": -0.5, "c": true, "d": null, "e": "true", "f": "500m", "g": [], "h": "2"})");
+  EXPECT_EQ(kept("{a: \"x\\n\\\"\\\\\u00fc\"}"), "{\"a\": \"x\\u000a\\\"\\\\\u00fc\"}");
 }
 
 TEST(ParseJob, GivesClientsTheJobsCutAndBatchSize) {
@@ -245,6 +281,17 @@ TEST(FormatJob, QuotesWhatWouldBeReadAsSomethingElse) {
     const absl::StatusOr<FineTuneJob> again = Parse(FormatJob(job));
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(again->output.value, path);
+  }
+}
+
+TEST(FormatJob, WritesPodTemplatesSoThatTheyAreReadBack) {
+  for (const char* yaml : {"{a: {b: [1, 2.5, {c: ~}], \"d: e\": \"x\\n\\x7f#\"}}",
+                           "{a: 1e300, b: 99999999999999999999}", "{\"{}[],:\": \"'\"}"}) {
+    const absl::StatusOr<FineTuneJob> job = Parse(Manifest({{"aggregator", std::string("{template: ") + yaml + "}"}}));
+    ASSERT_TRUE(job.ok()) << job.status();
+    const absl::StatusOr<FineTuneJob> again = Parse(FormatJob(*job));
+    ASSERT_TRUE(again.ok()) << again.status() << FormatJob(*job);
+    EXPECT_EQ(again->aggregator.pod_template, job->aggregator.pod_template);
   }
 }
 

@@ -1,0 +1,17 @@
+# splitft-aggregator for CPUs: what a job's aggregator pod runs.
+#
+#   docker build -f dockerfiles/aggregator.Dockerfile -t splitft/aggregator .   (in the repository's root; or buildah bud)
+#
+# All images have the same builder stage, so that whoever makes all of them compiles once (dockerfiles/build.sh).
+FROM debian:bookworm-slim AS builder
+COPY . /source
+RUN /source/dockerfiles/build.sh
+
+FROM debian:bookworm-slim
+# The libraries come first: their layer, LibTorch's most of all, is the same from one version to the next, and in the
+# worker's and the aggregator's image.
+COPY --from=builder /image/splitft-aggregator/lib /opt/splitft/lib
+COPY --from=builder /image/splitft-aggregator/share /opt/splitft/share
+COPY --from=builder /image/splitft-aggregator/bin /opt/splitft/bin
+USER 65532:65532
+ENTRYPOINT ["/opt/splitft/bin/splitft-aggregator"]

@@ -1,0 +1,42 @@
+#include "libs/kube/transport.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+
+namespace splitft::kube {
+
+namespace {
+
+absl::Status TooLong() {
+  return absl::DataLossError(absl::StrCat("a line of a watch is longer than ", LineSplitter::kLineLimit, " bytes"));
+}
+
+}  // namespace
+
+absl::Status LineSplitter::Append(std::string_view bytes, const std::function<absl::Status(std::string_view)>& line) {
+  for (size_t end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
+    const std::string_view piece = bytes.substr(0, end);
+    if (partial_.size() + piece.size() > kLineLimit) {
+      return TooLong();
+    }
+    bytes.remove_prefix(end + 1);
+    if (partial_.empty()) {
+      if (!piece.empty()) {
+        SPLITFT_RETURN_IF_ERROR(line(piece));
+      }
+      continue;
+    }
+    partial_ += piece;
+    const std::string whole = std::exchange(partial_, {});
+    SPLITFT_RETURN_IF_ERROR(line(whole));
+  }
+  if (partial_.size() + bytes.size() > kLineLimit) {
+    return TooLong();
+  }
+  partial_ += bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace splitft::kube

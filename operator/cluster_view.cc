@@ -1,0 +1,140 @@
+#include "operator/cluster_view.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "operator/desired/names.h"
+#include "operator/observe.h"
+#include "operator/types.h"
+
+namespace splitft::controller {
+namespace {
+
+constexpr char kByJob[] = "job";
+
+// Children are found by the job's label, and belong to it only if their controller's UID says so.
+std::vector<std::string> JobOf(const kube::Json& child) {
+  return {absl::StrCat(std::string(kube::TextAt(child, {"metadata", "namespace"})), "/",
+                       std::string(kube::TextAt(child, {"metadata", "labels", kJobLabel})))};
+}
+
+void TrimJob(kube::Json& job) { job["metadata"].erase("managedFields"); }
+
+kube::Informer::Options OptionsOf(const kube::ResourceType& type, const ClusterView::Options& options) {
+  const bool is_job = type == kFineTuneJob;
+  return {.type = type,
+          .name_space = options.name_space,
+          .label_selector = is_job ? "" : absl::StrCat(kManagedByLabel, "=", kManagedByValue),
+          .trim = is_job         ? &TrimJob
+                  : type == kPod ? &TrimPod
+                                 : &TrimChild,
+          .indexes = is_job ? std::map<std::string, kube::Informer::Indexer>()
+                            : std::map<std::string, kube::Informer::Indexer>{{kByJob, &JobOf}},
+          .machine = options.machine,
+          .on_error = options.on_error};
+}
+
+}  // namespace
+
+ClusterView::ClusterView(kube::Transport& transport, const Clock& clock, const Options& options,
+                         const std::function<void(const kube::ObjectKey&)>& changed)
+    : jobs_(std::make_unique<kube::Informer>(transport, clock, OptionsOf(kFineTuneJob, options))) {
+  jobs_->AddListener([changed](const kube::Change& change) { changed(change.key); });
+  for (const kube::ResourceType* type : {&kPod, &kConfigMap, &kService, &kServiceAccount, &kNetworkPolicy}) {
+    auto& informer = children_[type->kind];
+    informer = std::make_unique<kube::Informer>(transport, clock, OptionsOf(*type, options));
+    informer->AddListener([changed](const kube::Change& change) {
+      changed({change.key.name_space, std::string(kube::TextAt(*change.object, {"metadata", "labels", kJobLabel}))});
+    });
+  }
+}
+
+void ClusterView::Start() {
+  jobs_->Start();
+  for (const auto& [kind, informer] : children_) {
+    informer->Start();
+  }
+}
+
+void ClusterView::Stop() {
+  jobs_->Stop();
+  for (const auto& [kind, informer] : children_) {
+    informer->Stop();
+  }
+}
+
+bool ClusterView::WaitForSync(TimePoint deadline) const {
+  bool synced = jobs_->WaitForSync(deadline);
+  for (const auto& [kind, informer] : children_) {
+    synced = synced && informer->WaitForSync(deadline);
+  }
+  return synced;
+}
+
+std::optional<JobSnapshot> ClusterView::Snapshot(const kube::ObjectKey& job) {
+  const kube::Object object = jobs_->Get(job);
+  if (object == nullptr) {
+    const MutexLock lock(mutex_);
+    parsed_.erase(job);
+    written_.erase(job);
+    return std::nullopt;
+  }
+  JobSnapshot snapshot = ViewOfJob(*object);
+  snapshot.job = Parse(job, *object);
+  for (const auto& [kind, informer] : children_) {
+    for (const kube::Object& child : informer->ByIndex(kByJob, job.text())) {
+      if (kube::ControllerUidOf(*child) != snapshot.uid) {
+        continue;  // a former job's of the same name; it goes with its owner
+      }
+      if (kind == kPod.kind) {
+        snapshot.pods.push_back(ViewOfPod(*child));
+      } else {
+        snapshot.children.emplace(absl::StrCat(kind, "/", kube::KeyOf(*child).name), child);
+      }
+    }
+  }
+  return snapshot;
+}
+
+void ClusterView::Wrote(const kube::ObjectKey& job, const kube::ResourceType& type, const kube::Json& object) {
+  const std::string version(kube::ResourceVersionOf(object));
+  const MutexLock lock(mutex_);
+  std::string& newest = written_[job][type.kind];
+  if (newest.empty() || kube::CompareResourceVersions(newest, version) < 0) {
+    newest = version;
+  }
+}
+
+bool ClusterView::IsCurrent(const kube::ObjectKey& job) {
+  const MutexLock lock(mutex_);
+  const auto written = written_.find(job);
+  if (written == written_.end()) {
+    return true;
+  }
+  for (const auto& [kind, version] : written->second) {
+    const kube::Informer& informer = kind == kFineTuneJob.kind ? *jobs_ : *children_.at(kind);
+    if (!informer.HasVersion(version)) {
+      return false;
+    }
+  }
+  written_.erase(written);
+  return true;
+}
+
+ParsedJob ClusterView::Parse(const kube::ObjectKey& key, const kube::Json& object) {
+  const std::string uid(kube::UidOf(object));
+  const int64_t generation = kube::IntegerAt(object, {"metadata", "generation"});
+  {
+    const MutexLock lock(mutex_);
+    if (const auto known = parsed_.find(key);
+        known != parsed_.end() && known->second.uid == uid && known->second.generation == generation) {
+      return known->second.job;
+    }
+  }
+  auto job = std::make_shared<const absl::StatusOr<spec::FineTuneJob>>(ParseJobObject(object));
+  const MutexLock lock(mutex_);
+  parsed_[key] = {.uid = uid, .generation = generation, .job = job};
+  return job;
+}
+
+}  // namespace splitft::controller

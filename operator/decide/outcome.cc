@@ -1,0 +1,238 @@
+#include "operator/decide/outcome.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+
+namespace splitft::controller {
+namespace {
+
+std::string_view TextAt(const Json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return object.is_object() && found != object.end() && found->is_string()
+             ? std::string_view(found->get_ref<const std::string&>())
+             : std::string_view();
+}
+
+WallTime StartOf(const JobSnapshot& snapshot) {
+  return ParseTime(TextAt(snapshot.status, "startTime")).value_or(snapshot.now);
+}
+
+bool IsTraining(const ProgressView& progress) {
+  return progress.phase == "TRAINING" || progress.phase == "EVALUATING" || progress.phase == "WRITING";
+}
+
+// Since when the job has made no step: since its aggregator's last change, or since it was started.
+WallTime LastChange(const JobSnapshot& snapshot) {
+  const WallTime start = StartOf(snapshot);
+  return snapshot.progress.has_value() ? std::max(start, snapshot.progress->changed) : start;
+}
+
+std::string Last(const std::string& words) {
+  const size_t end = words.find_last_not_of(" \n");
+  const size_t begin = end == std::string::npos ? 0 : words.rfind('\n', end);
+  return end == std::string::npos ? "" : words.substr(begin == std::string::npos ? 0 : begin + 1, end + 1 - begin - 1);
+}
+
+// How a pod that failed ended: "pod x ended with 137 (OOMKilled): last words".
+std::string HowItEnded(const PodView& pod) {
+  std::string text = absl::StrCat("pod ", pod.name);
+  if (pod.exit_code.has_value()) {
+    absl::StrAppend(&text, " ended with ", *pod.exit_code);
+  } else {
+    absl::StrAppend(&text, " failed");
+  }
+  if (!pod.reason.empty() && pod.reason != "Error") {
+    absl::StrAppend(&text, " (", pod.reason, ")");
+  }
+  const std::string words = Last(pod.message);
+  return words.empty() ? text : absl::StrCat(text, ": ", words);
+}
+
+std::optional<Outcome> FailureOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job,
+                                 const std::vector<MemberState>& members) {
+  // The aggregator's own word is the cause; pods that end afterwards are its consequence.
+  if (snapshot.progress.has_value() && snapshot.progress->phase == "FAILED") {
+    return Outcome{JobState::kFailed, "TrainingFailed", snapshot.progress->message};
+  }
+  const Outcome* worst = nullptr;
+  std::vector<Outcome> found;
+  found.reserve(members.size());
+  for (const MemberState& member : members) {
+    if (member.pod == nullptr || member.pod->phase != PodPhase::kFailed) {
+      continue;
+    }
+    const std::string how = absl::StrCat(Describe(member.member), ": ", HowItEnded(*member.pod));
+    if (FateOf(*member.pod, job.lifecycle) == Fate::kFailJob) {
+      found.push_back({JobState::kFailed, "MemberFailed", how});
+    } else if (member.failures > job.lifecycle.backoff_limit) {
+      const std::string reason = member.pod->reason == "OOMKilled" ? "OutOfMemory" : "BackoffLimitExceeded";
+      found.push_back({JobState::kFailed, reason, absl::StrCat(how, "; it failed ", member.failures, " times")});
+    }
+  }
+  // What a worker says of its own input is nearer to the cause than what the aggregator says of the worker.
+  if (!found.empty()) {
+    worst = &found.back();
+  }
+  return worst == nullptr ? std::nullopt : std::optional(*worst);
+}
+
+std::optional<Outcome> DeadlineOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job) {
+  const spec::Lifecycle& lifecycle = job.lifecycle;
+  const WallTime start = StartOf(snapshot);
+  if (lifecycle.active_deadline.has_value() && snapshot.now >= start + *lifecycle.active_deadline) {
+    return Outcome{
+        JobState::kFailed, "DeadlineExceeded",
+        absl::StrCat("the job was not done within spec.activeDeadlineSeconds, ", lifecycle.active_deadline->count())};
+  }
+  const bool started = snapshot.progress.has_value() && (IsTraining(*snapshot.progress) || snapshot.progress->step > 0);
+  if (!started && lifecycle.start_deadline.count() > 0 && snapshot.now >= start + lifecycle.start_deadline) {
+    return Outcome{
+        JobState::kFailed, "StartDeadlineExceeded",
+        absl::StrCat("training did not begin within spec.startDeadlineSeconds, ", lifecycle.start_deadline.count())};
+  }
+  if (started && lifecycle.stall_timeout.count() > 0 &&
+      snapshot.now >= LastChange(snapshot) + lifecycle.stall_timeout) {
+    return Outcome{JobState::kFailed, "StepStalled",
+                   absl::StrCat("step ", snapshot.progress->step, " was the last within spec.stallTimeoutSeconds, ",
+                                lifecycle.stall_timeout.count())};
+  }
+  return std::nullopt;
+}
+
+// Why members do not run yet, the first of each reason.
+Outcome WaitingFor(const JobSnapshot& snapshot, const std::vector<MemberState>& members) {
+  Outcome outcome{JobState::kPending, "PodsPending", ""};
+  std::vector<std::string> waits;
+  for (const MemberState& member : members) {
+    const PodView* pod = member.pod;
+    if (pod == nullptr || pod->phase == PodPhase::kFailed) {
+      waits.push_back(absl::StrCat(Describe(member.member), " has no pod yet"));
+    } else if (pod->phase == PodPhase::kPending) {
+      const std::string reason = pod->reason.empty() ? "Pending" : pod->reason;
+      outcome.reason = pod->reason.empty() ? outcome.reason : pod->reason;
+      waits.push_back(absl::StrCat("pod ", pod->name, " is ", reason,
+                                   pod->message.empty() ? "" : absl::StrCat(": ", pod->message)));
+    }
+  }
+  if (waits.empty()) {
+    outcome.state = JobState::kStarting;
+    outcome.reason = "WaitingForClients";
+    std::vector<std::string> absent;
+    if (snapshot.progress.has_value()) {
+      for (const ClientProgress& client : snapshot.progress->clients) {
+        if (!client.connected) {
+          absent.push_back(client.name);
+        }
+      }
+    }
+    outcome.message = absent.empty() ? "all pods run; the aggregator has not reported yet"
+                                     : absl::StrCat("clients that have not joined: ", absl::StrJoin(absent, ", "));
+    return outcome;
+  }
+  outcome.message = absl::StrJoin(waits.begin(), waits.begin() + std::min<int64_t>(3, std::ssize(waits)), "; ");
+  if (waits.size() > 3) {
+    absl::StrAppend(&outcome.message, "; and ", waits.size() - 3, " more");
+  }
+  return outcome;
+}
+
+}  // namespace
+
+std::string_view JobStateName(JobState state) {
+  switch (state) {
+    case JobState::kPending:
+      return "Pending";
+    case JobState::kStarting:
+      return "Starting";
+    case JobState::kRunning:
+      return "Running";
+    case JobState::kSuspended:
+      return "Suspended";
+    case JobState::kComplete:
+      return "Complete";
+    case JobState::kFailed:
+      return "Failed";
+  }
+  return "";
+}
+
+const Json* FindCondition(const Json& status, std::string_view type) {
+  const auto conditions = status.is_object() ? status.find("conditions") : status.end();
+  if (!status.is_object() || conditions == status.end() || !conditions->is_array()) {
+    return nullptr;
+  }
+  for (const Json& condition : *conditions) {
+    if (TextAt(condition, "type") == type) {
+      return &condition;
+    }
+  }
+  return nullptr;
+}
+
+bool IsConditionTrue(const Json& status, std::string_view type) {
+  const Json* condition = FindCondition(status, type);
+  return condition != nullptr && TextAt(*condition, "status") == "True";
+}
+
+bool IsFinished(const Json& status) { return IsConditionTrue(status, "Complete") || IsConditionTrue(status, "Failed"); }
+
+Outcome OutcomeOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job, const std::vector<MemberState>& members) {
+  const PodView* aggregator = members.front().pod;
+  if (aggregator != nullptr && aggregator->phase == PodPhase::kSucceeded) {
+    return {JobState::kComplete, "AdapterWritten", absl::StrCat("the adapter lies in spec.output")};
+  }
+  if (std::optional<Outcome> failure = FailureOf(snapshot, job, members)) {
+    return *failure;
+  }
+  if (job.lifecycle.suspend) {
+    return {JobState::kSuspended, "Suspended",
+            "spec.suspend is true; without checkpoints, resuming begins at the first step"};
+  }
+  if (std::optional<Outcome> late = DeadlineOf(snapshot, job)) {
+    return *late;
+  }
+  if (snapshot.progress.has_value() && IsTraining(*snapshot.progress)) {
+    return {JobState::kRunning, "Training",
+            absl::StrCat("step ", snapshot.progress->step, " of ", snapshot.progress->total_steps)};
+  }
+  return WaitingFor(snapshot, members);
+}
+
+std::optional<WallTime> NextDeadline(const JobSnapshot& snapshot, const spec::FineTuneJob& job) {
+  const spec::Lifecycle& lifecycle = job.lifecycle;
+  std::vector<WallTime> moments;
+  const WallTime start = StartOf(snapshot);
+  if (lifecycle.active_deadline.has_value()) {
+    moments.push_back(start + *lifecycle.active_deadline);
+  }
+  if (lifecycle.start_deadline.count() > 0) {
+    moments.push_back(start + lifecycle.start_deadline);
+  }
+  if (lifecycle.stall_timeout.count() > 0) {
+    moments.push_back(LastChange(snapshot) + lifecycle.stall_timeout);
+  }
+  std::optional<WallTime> next;
+  for (const WallTime moment : moments) {
+    if (moment > snapshot.now && (!next.has_value() || moment < *next)) {
+      next = moment;
+    }
+  }
+  return next;
+}
+
+std::string FormatTime(WallTime time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixMillis(time.count()), absl::UTCTimeZone());
+}
+
+std::optional<WallTime> ParseTime(std::string_view text) {
+  absl::Time time;
+  if (text.empty() || !absl::ParseTime(absl::RFC3339_full, std::string(text), &time, nullptr)) {
+    return std::nullopt;
+  }
+  return WallTime(absl::ToUnixMillis(time));
+}
+
+}  // namespace splitft::controller

@@ -1,0 +1,92 @@
+#include "operator/desired/children.h"
+
+#include "absl/strings/str_cat.h"
+#include "libs/spec/parse.h"
+#include "operator/desired/job_in_pods.h"
+
+namespace splitft::controller {
+namespace {
+
+Json Child(const Owner& owner, const char* api_version, const char* kind, const std::string& name) {
+  return {{"apiVersion", api_version}, {"kind", kind}, {"metadata", ChildMetadata(owner, name)}};
+}
+
+Json AggregatorSelector(const Owner& owner) {
+  return {{kJobLabel, owner.name}, {kRoleLabel, RoleName(spec::Role::kAggregator)}};
+}
+
+Json DesiredConfigMap(const Owner& owner, const spec::FineTuneJob& job) {
+  Json map = Child(owner, "v1", "ConfigMap", ConfigMapName(owner.name));
+  map["data"] = {{"job.yaml", spec::FormatJob(JobInPods(job))}};
+  return map;
+}
+
+Json DesiredAccount(const Owner& owner) {
+  Json account = Child(owner, "v1", "ServiceAccount", ServiceAccountName(owner.name));
+  account["automountServiceAccountToken"] = false;
+  return account;
+}
+
+Json DesiredService(const Owner& owner, const OperatorSettings& settings) {
+  Json service = Child(owner, "v1", "Service", ServiceName(owner.name));
+  service["spec"] = {{"clusterIP", "None"},
+                     // A worker may look before the aggregator is ready, and waits for it itself.
+                     {"publishNotReadyAddresses", true},
+                     {"selector", AggregatorSelector(owner)},
+                     {"ports", {{{"name", "splitft"}, {"port", settings.port}, {"protocol", "TCP"}}}}};
+  return service;
+}
+
+Json DesiredPolicy(const Owner& owner, const OperatorSettings& settings) {
+  Json policy = Child(owner, "networking.k8s.io/v1", "NetworkPolicy", NetworkPolicyName(owner.name));
+  Json from = {{{"podSelector", {{"matchLabels", {{kJobLabel, owner.name}}}}}}};
+  if (settings.watcher_labels.is_object()) {
+    from.push_back(
+        {{"namespaceSelector", Json::object()}, {"podSelector", {{"matchLabels", settings.watcher_labels}}}});
+  }
+  policy["spec"] = {{"podSelector", {{"matchLabels", AggregatorSelector(owner)}}},
+                    {"policyTypes", {"Ingress"}},
+                    {"ingress", {{{"from", from}, {"ports", {{{"port", settings.port}, {"protocol", "TCP"}}}}}}}};
+  return policy;
+}
+
+}  // namespace
+
+std::vector<Json> DesiredChildren(const Owner& owner, const spec::FineTuneJob& job, const OperatorSettings& settings) {
+  // The manifest and the account first: pods cannot start without.
+  return {DesiredConfigMap(owner, job), DesiredAccount(owner), DesiredService(owner, settings),
+          DesiredPolicy(owner, settings)};
+}
+
+std::string ChildKey(const Json& child) {
+  return absl::StrCat(child.value("kind", ""), "/", child.at("metadata").value("name", ""));
+}
+
+bool Covers(const Json& live, const Json& wanted) {
+  if (wanted.is_object()) {
+    if (!live.is_object()) {
+      return wanted.empty() && live.is_null();  // the server leaves out what is empty
+    }
+    for (const auto& [name, value] : wanted.items()) {
+      const auto found = live.find(name);
+      if (!Covers(found == live.end() ? Json() : *found, value)) {
+        return false;
+      }
+    }
+    return true;
+  }
+  if (wanted.is_array()) {
+    if (!live.is_array() || live.size() != wanted.size()) {
+      return false;
+    }
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      if (!Covers(live[i], wanted[i])) {
+        return false;
+      }
+    }
+    return true;
+  }
+  return live == wanted;
+}
+
+}  // namespace splitft::controller

@@ -1,0 +1,105 @@
+#include "operator/desired/pods.h"
+
+#include "absl/strings/str_cat.h"
+#include "operator/desired/job_in_pods.h"
+#include "operator/desired/template.h"
+
+namespace splitft::controller {
+namespace {
+
+// A user that no node knows.
+constexpr int kUser = 65532;
+constexpr int kGraceSeconds = 30;
+
+Json Probe(int port, int period_seconds, int failures) {
+  return {{"tcpSocket", {{"port", port}}}, {"periodSeconds", period_seconds}, {"failureThreshold", failures}};
+}
+
+Json Container(const spec::FineTuneJob& job, const Member& member, const OperatorSettings& settings) {
+  const bool is_worker = member.role == spec::Role::kWorker;
+  Json container = {
+      {"name", "splitft"},
+      {"image", is_worker ? settings.worker_image : settings.aggregator_image},
+      {"imagePullPolicy", settings.image_pull_policy},
+      {"terminationMessagePolicy", "FallbackToLogsOnError"},
+      {"volumeMounts", MountsOf(job, member).mounts},
+      {"securityContext",
+       {{"allowPrivilegeEscalation", false}, {"readOnlyRootFilesystem", true}, {"capabilities", {{"drop", {"ALL"}}}}}}};
+  if (is_worker) {
+    container["args"] = {"--job",       kJobPath,       "--client",
+                         member.client, "--aggregator", absl::StrCat(ServiceName(job.name), ":", settings.port)};
+    return container;
+  }
+  // While somebody is missing, the job's own deadlines decide how long is waited.
+  const auto patience = job.lifecycle.stall_timeout.count() > 0 ? job.lifecycle.stall_timeout.count() : 86'400;
+  container["args"] = {"--job",    kJobPath,    "--listen",          absl::StrCat("0.0.0.0:", settings.port),
+                       "--output", kOutputPath, "--rejoin-patience", std::to_string(patience)};
+  container["ports"] = {{{"name", "splitft"}, {"containerPort", settings.port}}};
+  container["readinessProbe"] = Probe(settings.port, 2, 3);
+  container["livenessProbe"] = Probe(settings.port, 10, 6);
+  return container;
+}
+
+Json TemplateOf(const spec::FineTuneJob& job, const Member& member) {
+  if (member.role == spec::Role::kAggregator) {
+    return ParseTemplate(job.aggregator.pod_template);
+  }
+  Json of_all = ParseTemplate(job.workers.pod_template);
+  for (const spec::Client& client : job.clients) {
+    if (client.name == member.client) {
+      return LayOver(std::move(of_all), ParseTemplate(client.pod_template));
+    }
+  }
+  return of_all;
+}
+
+}  // namespace
+
+Json ChildMetadata(const Owner& owner, const std::string& name) {
+  return {
+      {"name", name},
+      {"namespace", owner.name_space},
+      {"labels", {{"app.kubernetes.io/name", "splitft"}, {kManagedByLabel, kManagedByValue}, {kJobLabel, owner.name}}},
+      {"ownerReferences",
+       {{{"apiVersion", kApiVersion},
+         {"kind", kKind},
+         {"name", owner.name},
+         {"uid", owner.uid},
+         {"controller", true},
+         {"blockOwnerDeletion", true}}}}};
+}
+
+Json DesiredPod(const Owner& owner, const spec::FineTuneJob& job, const PodOptions& options,
+                const OperatorSettings& settings) {
+  const Member& member = options.member;
+  const Json bare = {{"metadata", Json::object()},
+                     {"spec",
+                      {{"serviceAccountName", ServiceAccountName(owner.name)},
+                       {"terminationGracePeriodSeconds", kGraceSeconds},
+                       {"securityContext",
+                        {{"runAsUser", kUser},
+                         {"runAsGroup", kUser},
+                         {"fsGroup", kUser},
+                         {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
+                       {"volumes", MountsOf(job, member).volumes},
+                       {"containers", {Container(job, member, settings)}}}}};
+  Json pod = LayOver(bare, TemplateOf(job, member));
+  // What no template changes.
+  pod["apiVersion"] = "v1";
+  pod["kind"] = "Pod";
+  Json metadata = ChildMetadata(owner, PodName(owner.name, member, options.index));
+  metadata["labels"][kRoleLabel] = RoleName(member.role);
+  metadata["labels"][kIndexLabel] = std::to_string(options.index);
+  if (member.role == spec::Role::kWorker) {
+    metadata["labels"][kClientLabel] = member.client;
+  }
+  pod["metadata"] = LayOver(pod["metadata"], metadata);
+  Json& spec = pod["spec"];
+  spec["restartPolicy"] = "Never";
+  spec["automountServiceAccountToken"] = false;
+  spec["enableServiceLinks"] = false;
+  spec["securityContext"]["runAsNonRoot"] = true;
+  return pod;
+}
+
+}  // namespace splitft::controller

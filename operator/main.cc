@@ -1,0 +1,114 @@
+// splitft-operator: makes FineTuneJobs of a cluster happen.
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/flags.h"
+#include "libs/base/status_macros.h"
+#include "libs/kube/cluster.h"
+#include "libs/kube/http_transport.h"
+#include "libs/kube/lease.h"
+#include "libs/telemetry/exit.h"
+#include "libs/telemetry/log.h"
+#include "operator/health_server.h"
+#include "operator/job_operator.h"
+
+namespace splitft::controller {
+namespace {
+
+constexpr char kProgram[] = "splitft-operator";
+
+std::string FlagOr(const Flags& flags, const char* name, const std::string& fallback) {
+  const auto found = flags.find(name);
+  return found == flags.end() ? fallback : found->second;
+}
+
+std::string Identity() {
+  const char* host = std::getenv("HOSTNAME");
+  return absl::StrCat(host == nullptr ? "local" : host, "-", ::getpid());
+}
+
+OperatorSettings SettingsOf(const Flags& flags) {
+  OperatorSettings settings;
+  settings.worker_image = FlagOr(flags, "worker-image", "splitft/worker:latest");
+  settings.aggregator_image = FlagOr(flags, "aggregator-image", "splitft/aggregator:latest");
+  settings.image_pull_policy = FlagOr(flags, "image-pull-policy", "IfNotPresent");
+  settings.watcher_labels = {{"app.kubernetes.io/name", "splitft-operator"}};
+  return settings;
+}
+
+// Works on jobs while this process leads, until `stop`.
+absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::stop_token& stop) {
+  const Clock& clock = SystemClock();
+  const std::string kubeconfig = FlagOr(flags, "kubeconfig", "");
+  SPLITFT_ASSIGN_OR_RETURN(const kube::Cluster cluster,
+                           kubeconfig.empty() ? kube::DefaultCluster(clock)
+                                              : kube::FromKubeconfig(kubeconfig, FlagOr(flags, "context", ""), clock));
+  SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<kube::Transport> transport,
+                           kube::MakeHttpTransport(cluster, {.connections = 12, .user_agent = kProgram}, clock));
+  SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<HealthServer> health,
+                           HealthServer::Start(FlagOr(flags, "health-address", "0.0.0.0:8081")));
+  const std::string identity = Identity();
+  const auto lead = [&](const std::stop_token& lost) {
+    log.Info("leading", {{"identity", identity}});
+    JobOperator(
+        *transport, clock, log,
+        {.name_space = FlagOr(flags, "watch-namespace", ""), .identity = identity, .settings = SettingsOf(flags)})
+        .Run(lost);
+    log.Info("no longer leading");
+  };
+  health->set_ready(true);  // a follower is ready to take over
+  if (FlagOr(flags, "leader-elect", "true") == "false") {
+    lead(stop);
+    return absl::OkStatus();
+  }
+  kube::LeaderElection(*transport, clock, {.key = {cluster.name_space, kProgram}, .identity = identity}, lead)
+      .Run(stop);
+  return absl::OkStatus();
+}
+
+absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log, const std::stop_token& stop) {
+  absl::StatusOr<Flags> flags = ParseFlags(arguments, {},
+                                           {"kubeconfig", "context", "watch-namespace", "leader-elect", "worker-image",
+                                            "aggregator-image", "image-pull-policy", "health-address"});
+  if (!flags.ok()) {
+    return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
+  }
+  return Operate(*flags, log, stop);
+}
+
+// Waits for the first signal that asks this process to end. Blocked in every thread, so that it is taken here alone.
+std::jthread StopOnSignal(std::stop_source stop) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return std::jthread([signals, stop = std::move(stop)](const std::stop_token& ended) mutable {
+    const timespec tick{.tv_sec = 0, .tv_nsec = 200'000'000};
+    while (!ended.stop_requested()) {
+      if (::sigtimedwait(&signals, nullptr, &tick) > 0) {
+        stop.request_stop();
+        return;
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace splitft::controller
+
+int main(int argc, char** argv) {
+  namespace program = splitft::controller;
+  const splitft::telemetry::Log log({.program = program::kProgram}, splitft::SystemClock());
+  const std::stop_source stop;
+  const std::jthread signals = program::StopOnSignal(stop);
+  return splitft::telemetry::Finish(program::kProgram,
+                                    program::Main({argv + 1, static_cast<size_t>(argc - 1)}, log, stop.get_token()));
+}

@@ -1,0 +1,162 @@
+#include "operator/observe.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "libs/spec/parse.h"
+#include "operator/decide/outcome.h"
+#include "operator/desired/names.h"
+
+namespace splitft::controller {
+namespace {
+
+using kube::Json;
+using kube::TextAt;
+
+// What etcd holds of one object.
+constexpr size_t kJobLimitBytes = 2 << 20;
+
+// What the reader of manifests takes: a job as it was applied. Fields that are not of the manifest are left out.
+std::string ManifestOf(const Json& object) {
+  Json manifest = {{"apiVersion", kApiVersion}, {"kind", kKind}, {"metadata", Json::object()}};
+  for (const char* field : {"name", "namespace"}) {
+    manifest["metadata"][field] = TextAt(object, {"metadata", field});
+  }
+  if (const Json* spec = kube::Find(object, {"spec"}); spec != nullptr) {
+    manifest["spec"] = *spec;
+  }
+  return manifest.dump();  // JSON is YAML
+}
+
+const Json* Condition(const Json& pod, std::string_view type) {
+  const Json* conditions = kube::Find(pod, {"status", "conditions"});
+  if (conditions == nullptr || !conditions->is_array()) {
+    return nullptr;
+  }
+  const auto found = std::find_if(conditions->begin(), conditions->end(),
+                                  [&](const Json& condition) { return TextAt(condition, {"type"}) == type; });
+  return found == conditions->end() ? nullptr : &*found;
+}
+
+// The state of the pod's one container.
+const Json* ContainerState(const Json& pod) {
+  const Json* containers = kube::Find(pod, {"status", "containerStatuses"});
+  return containers != nullptr && containers->is_array() && !containers->empty()
+             ? kube::Find(containers->front(), {"state"})
+             : nullptr;
+}
+
+PodPhase PhaseOf(const Json& pod) {
+  const std::string_view phase = TextAt(pod, {"status", "phase"});
+  if (phase == "Running") {
+    return PodPhase::kRunning;
+  }
+  if (phase == "Succeeded") {
+    return PodPhase::kSucceeded;
+  }
+  return phase == "Failed" ? PodPhase::kFailed : PodPhase::kPending;
+}
+
+void ReadContainer(const Json& state, PodView* view) {
+  if (const Json* ended = kube::Find(state, {"terminated"}); ended != nullptr) {
+    view->exit_code = static_cast<int>(kube::IntegerAt(*ended, {"exitCode"}, -1));
+    view->reason = TextAt(*ended, {"reason"});
+    view->message = TextAt(*ended, {"message"});
+    view->ended = ParseTime(TextAt(*ended, {"finishedAt"}));
+  } else if (const Json* waiting = kube::Find(state, {"waiting"}); waiting != nullptr) {
+    const std::string_view reason = TextAt(*waiting, {"reason"});
+    if (reason != "ContainerCreating" && reason != "PodInitializing") {
+      view->reason = reason;
+      view->message = TextAt(*waiting, {"message"});
+    }
+  }
+}
+
+}  // namespace
+
+PodView ViewOfPod(const Json& pod) {
+  PodView view{.name = std::string(TextAt(pod, {"metadata", "name"})), .uid = std::string(kube::UidOf(pod))};
+  const bool is_worker = TextAt(pod, {"metadata", "labels", kRoleLabel}) == RoleName(spec::Role::kWorker);
+  view.role = is_worker ? spec::Role::kWorker : spec::Role::kAggregator;
+  view.client = TextAt(pod, {"metadata", "labels", kClientLabel});
+  static_cast<void>(absl::SimpleAtoi(std::string(TextAt(pod, {"metadata", "labels", kIndexLabel})), &view.index));
+  view.phase = PhaseOf(pod);
+  view.ip = TextAt(pod, {"status", "podIP"});
+  view.created = ParseTime(TextAt(pod, {"metadata", "creationTimestamp"})).value_or(WallTime());
+  view.deletion = ParseTime(TextAt(pod, {"metadata", "deletionTimestamp"}));
+  const Json* ready = Condition(pod, "Ready");
+  view.ready = ready != nullptr && TextAt(*ready, {"status"}) == "True";
+  if (const Json* scheduled = Condition(pod, "PodScheduled");
+      scheduled != nullptr && TextAt(*scheduled, {"status"}) == "False") {
+    view.reason = TextAt(*scheduled, {"reason"});
+    view.message = TextAt(*scheduled, {"message"});
+  }
+  if (const Json* state = ContainerState(pod)) {
+    ReadContainer(*state, &view);
+  }
+  // What happened to the pod as a whole (Evicted, NodeLost) outweighs how its container ended.
+  if (const std::string_view reason = TextAt(pod, {"status", "reason"}); !reason.empty()) {
+    view.reason = reason;
+    view.message = TextAt(pod, {"status", "message"});
+  }
+  if (const Json* disrupted = Condition(pod, "DisruptionTarget");
+      disrupted != nullptr && TextAt(*disrupted, {"status"}) == "True" && view.phase == PodPhase::kFailed) {
+    view.reason = "Evicted";
+    view.message = TextAt(*disrupted, {"message"});
+  }
+  return view;
+}
+
+absl::StatusOr<spec::FineTuneJob> ParseJobObject(const Json& object) {
+  return spec::ParseJob(ManifestOf(object), {.base_directory = "/", .overrides = {}, .limit_bytes = kJobLimitBytes});
+}
+
+JobSnapshot ViewOfJob(const Json& object) {
+  const kube::ObjectKey key = kube::KeyOf(object);
+  JobSnapshot snapshot{.name = key.name,
+                       .name_space = key.name_space,
+                       .uid = std::string(kube::UidOf(object)),
+                       .generation = kube::IntegerAt(object, {"metadata", "generation"}),
+                       .created = ParseTime(TextAt(object, {"metadata", "creationTimestamp"})).value_or(WallTime()),
+                       .being_deleted = kube::IsBeingDeleted(object),
+                       .status = nullptr};
+  if (const Json* status = kube::Find(object, {"status"}); status != nullptr) {
+    snapshot.status = *status;
+  }
+  return snapshot;
+}
+
+void TrimPod(Json& pod) {
+  Json metadata = Json::object();
+  for (const char* field : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"}) {
+    if (const Json* value = kube::Find(pod, {"metadata", field}); value != nullptr) {
+      metadata[field] = *value;
+    }
+  }
+  for (const char* label : {kJobLabel, kRoleLabel, kClientLabel, kIndexLabel}) {
+    if (const Json* value = kube::Find(pod, {"metadata", "labels", label}); value != nullptr) {
+      metadata["labels"][label] = *value;
+    }
+  }
+  if (const std::string owner(kube::ControllerUidOf(pod)); !owner.empty()) {
+    metadata["ownerReferences"] = Json::array({{{"uid", owner}, {"controller", true}}});
+  }
+  Json status = Json::object();
+  for (const char* field : {"phase", "podIP", "reason", "message", "conditions", "containerStatuses"}) {
+    if (const Json* value = kube::Find(pod, {"status", field}); value != nullptr) {
+      status[field] = *value;
+    }
+  }
+  pod = {{"metadata", std::move(metadata)}, {"status", std::move(status)}};
+}
+
+void TrimChild(Json& child) {
+  if (const auto metadata = child.find("metadata"); metadata != child.end()) {
+    metadata->erase("managedFields");
+    metadata->erase("creationTimestamp");
+  }
+}
+
+}  // namespace splitft::controller

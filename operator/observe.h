@@ -1,0 +1,21 @@
+#pragma once
+
+#include "libs/kube/object.h"
+#include "operator/decide/snapshot.h"
+
+namespace splitft::controller {
+
+// What the decisions need of a pod. The worst that its status says is its reason.
+PodView ViewOfPod(const kube::Json& pod);
+
+// The job's spec as a value.
+absl::StatusOr<spec::FineTuneJob> ParseJobObject(const kube::Json& object);
+
+// The job itself: metadata and status. The rest is for the caller.
+JobSnapshot ViewOfJob(const kube::Json& object);
+
+// What informers keep of objects: enough for the views, and no more.
+void TrimPod(kube::Json& pod);
+void TrimChild(kube::Json& child);
+
+}  // namespace splitft::controller

@@ -1,0 +1,277 @@
+// The operator against a real API server, which has no nodes: pods never run, so what is tested is what is made.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
+#include "libs/kube/api_error.h"
+#include "libs/kube/client.h"
+#include "libs/kube/http_transport.h"
+#include "operator/job_operator.h"
+#include "operator/types.h"
+#include "tests/support/kube/api_server.h"
+
+namespace splitft::controller {
+namespace {
+
+using kube::Json;
+using kube::TextAt;
+using testing::ElementsAre;
+
+class ApiServerEnvironment : public testing::Environment {
+ public:
+  void SetUp() override {
+    absl::StatusOr<std::unique_ptr<TestApiServer>> server = TestApiServer::Start();
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    const auto applied =
+        server_->Kubectl({"apply", "--server-side", "-f", SPLITFT_SOURCE_DIR "/api/crd/finetunejobs.yaml"});
+    ASSERT_TRUE(applied.ok()) << applied.status();
+    const auto served =
+        server_->Kubectl({"wait", "--for=condition=Established", "--timeout=60s", "crd/finetunejobs.splitft.io"});
+    ASSERT_TRUE(served.ok()) << served.status();
+  }
+  void TearDown() override { server_.reset(); }
+  TestApiServer& server() { return *server_; }
+
+ private:
+  std::unique_ptr<TestApiServer> server_;
+};
+ApiServerEnvironment* const environment =
+    static_cast<ApiServerEnvironment*>(testing::AddGlobalTestEnvironment(new ApiServerEnvironment));
+
+std::unique_ptr<kube::Transport> Connect() {
+  const auto cluster = kube::FromKubeconfig(environment->server().kubeconfig(), "", SystemClock());
+  return kube::MakeHttpTransport(*cluster, {}, SystemClock()).value();
+}
+
+// Lets `left` writes pass; the next reaches the server or not, but its answer never comes back; nor does anything
+// after.
+class DyingTransport final : public kube::Transport {
+ public:
+  DyingTransport(kube::Transport& real, int writes, bool arrives) : real_(real), left_(writes), arrives_(arrives) {}
+
+  absl::StatusOr<kube::Response> Send(const kube::Request& request, Duration timeout) override {
+    if (request.method == kube::Method::kGet || request.resource == "events") {
+      return dead_ ? absl::UnavailableError("dead") : real_.Send(request, timeout);
+    }
+    const int before = left_--;
+    if (before > 0) {
+      return real_.Send(request, timeout);
+    }
+    dead_ = true;
+    if (before == 0 && arrives_) {
+      static_cast<void>(real_.Send(request, timeout));
+    }
+    return absl::UnavailableError("dead");
+  }
+  absl::Status Stream(const kube::Request& request, Duration idle_limit, std::stop_token stop,
+                      const Sink& sink) override {
+    return real_.Stream(request, idle_limit, std::move(stop), sink);
+  }
+  bool dead() const { return dead_; }
+
+ private:
+  kube::Transport& real_;
+  std::atomic<int> left_;
+  std::atomic<bool> dead_ = false;
+  const bool arrives_;
+};
+
+// An operator that works in its own thread.
+class Running {
+ public:
+  Running(kube::Transport& transport, const std::string& name_space)
+      : operator_(
+            transport, SystemClock(), log_,
+            {.name_space = name_space,
+             .identity = "test",
+             .settings = {.worker_image = "worker:1", .aggregator_image = "aggregator:1"},
+             .watch = {.backoff = {.first = std::chrono::milliseconds(20), .most = std::chrono::milliseconds(500)}},
+             .queue = {.backoff = {.first = std::chrono::milliseconds(20), .most = std::chrono::milliseconds(500)}}}),
+        thread_([this](std::stop_token stop) { operator_.Run(std::move(stop)); }) {}
+
+ private:
+  const telemetry::Log log_{{.program = "operator", .level = telemetry::LogLevel::kError}, SystemClock()};
+  JobOperator operator_;
+  std::jthread thread_;
+};
+
+class OnAServer : public testing::Test {
+ protected:
+  void SetUp() override {
+    static int count = 0;
+    transport_ = Connect();
+    client_ = std::make_unique<kube::Client>(*transport_, SystemClock());
+    name_space_ = absl::StrCat("jobs-", ++count);
+    Make({"", "v1", "Namespace", "namespaces", false},
+         {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", name_space_}}}});
+  }
+
+  void Make(const kube::ResourceType& type, const Json& object) {
+    const auto made = client_->Create(type, object);
+    ASSERT_TRUE(made.ok()) << made.status();
+  }
+  void MakeJob(const std::string& name) {
+    Make(kFineTuneJob, {{"apiVersion", "splitft.io/v1alpha1"},
+                        {"kind", "FineTuneJob"},
+                        {"metadata", {{"name", name}, {"namespace", name_space_}}},
+                        {"spec",
+                         {{"model", {{"source", {{"hostPath", "/model"}}}}},
+                          {"training", {{"steps", 5}}},
+                          {"clients", Json::array({{{"name", "bank"}, {"data", {{"hostPath", "/bank.jsonl"}}}},
+                                                   {{"name", "hospital"}, {"data", {{"hostPath", "/hospital.txt"}}}}})},
+                          {"output", {{"persistentVolumeClaim", "results"}}}}}});
+  }
+  std::vector<Json> Objects(const kube::ResourceType& type) {
+    const std::string selector = type == kFineTuneJob ? "" : "splitft.io/job";
+    auto objects = client_->List(type, {.name_space = name_space_, .label_selector = selector});
+    EXPECT_TRUE(objects.ok()) << objects.status();
+    return objects.ok() ? *std::move(objects) : std::vector<Json>();
+  }
+  std::vector<std::string> Names(const kube::ResourceType& type) {
+    std::vector<std::string> names;
+    for (const Json& object : Objects(type)) {
+      names.push_back(kube::KeyOf(object).name);
+    }
+    return names;
+  }
+  // Here nobody collects garbage.
+  void RemoveJob(const std::string& job) {
+    ASSERT_TRUE(client_->Delete(kFineTuneJob, {name_space_, job}).ok());
+    for (const kube::ResourceType* type : {&kPod, &kConfigMap, &kService, &kServiceAccount, &kNetworkPolicy}) {
+      for (const std::string& name : Names(*type)) {
+        ASSERT_TRUE(client_->Delete(*type, {name_space_, name}, {.grace_seconds = 0}).ok());
+      }
+    }
+  }
+  std::string State(const std::string& job) {
+    const auto object = client_->Get(kFineTuneJob, {name_space_, job});
+    return object.ok() ? std::string(TextAt(*object, {"status", "state"})) : "";
+  }
+  bool IsWhole(const std::string& job) {
+    return Names(kPod) ==
+               std::vector<std::string>{job + "-aggregator-0", job + "-worker-bank-0", job + "-worker-hospital-0"} &&
+           Names(kConfigMap).size() == 1 && Names(kService).size() == 1 && Names(kNetworkPolicy).size() == 1 &&
+           Names(kServiceAccount).size() == 1 && State(job) == "Pending";
+  }
+  static bool Eventually(const std::function<bool()>& condition) {
+    for (int i = 0; i < 600 && !condition(); ++i) {
+      SystemClock().SleepFor(std::chrono::milliseconds(50));
+    }
+    return condition();
+  }
+
+  std::unique_ptr<kube::Transport> transport_;
+  std::unique_ptr<kube::Client> client_;
+  std::string name_space_;
+};
+
+TEST_F(OnAServer, MakesAJobAndThenWritesNothing) {
+  MakeJob("quiet");
+  const Running running(*transport_, name_space_);
+  ASSERT_TRUE(Eventually([&] { return IsWhole("quiet"); }));
+  SystemClock().SleepFor(std::chrono::milliseconds(300));
+  const auto versions = [&] {
+    std::vector<std::string> all;
+    for (const kube::ResourceType* type : {&kFineTuneJob, &kPod, &kConfigMap, &kService, &kNetworkPolicy}) {
+      for (const Json& object : Objects(*type)) {
+        all.emplace_back(kube::ResourceVersionOf(object));
+      }
+    }
+    return all;
+  };
+  const std::vector<std::string> before = versions();
+  // A change that means nothing makes it look again.
+  ASSERT_TRUE(
+      client_->MergePatch(kFineTuneJob, {name_space_, "quiet"}, {{"metadata", {{"labels", {{"a", "b"}}}}}}).ok());
+  SystemClock().SleepFor(std::chrono::milliseconds(500));
+  std::vector<std::string> after = versions();
+  EXPECT_NE(after[0], before[0]);
+  after[0] = before[0];
+  EXPECT_EQ(after, before);
+}
+
+TEST_F(OnAServer, ACrashAtAnyWriteIsMadeGood) {
+  for (const bool arrives : {false, true}) {
+    for (int writes = 0; writes < 9; ++writes) {
+      SCOPED_TRACE(absl::StrCat("after ", writes, " writes; the next ", arrives ? "arrives" : "does not"));
+      const std::string job = absl::StrCat("crash-", arrives ? "a" : "b", writes);
+      MakeJob(job);
+      {
+        DyingTransport dying(*transport_, writes, arrives);
+        const Running first(dying, name_space_);
+        Eventually([&] { return dying.dead() || IsWhole(job); });
+      }
+      {
+        const Running second(*transport_, name_space_);
+        EXPECT_TRUE(Eventually([&] { return IsWhole(job); }));
+      }
+      RemoveJob(job);
+    }
+  }
+}
+
+TEST_F(OnAServer, WhatIsDeletedOrEditedWhileItIsDownComesBack) {
+  MakeJob("edited");
+  {
+    const Running running(*transport_, name_space_);
+    ASSERT_TRUE(Eventually([&] { return IsWhole("edited"); }));
+  }
+  ASSERT_TRUE(client_->Delete(kConfigMap, {name_space_, "edited-job"}).ok());
+  ASSERT_TRUE(client_->Delete(kPod, {name_space_, "edited-worker-bank-0"}, {.grace_seconds = 0}).ok());
+  ASSERT_TRUE(client_
+                  ->MergePatch(kService, {name_space_, "edited-aggregator"},
+                               {{"spec", {{"selector", {{"splitft.io/role", "worker"}}}}}})
+                  .ok());
+  const Running running(*transport_, name_space_);
+  EXPECT_TRUE(Eventually([&] { return IsWhole("edited"); }));
+  EXPECT_TRUE(Eventually([&] {
+    const auto service = client_->Get(kService, {name_space_, "edited-aggregator"});
+    return service.ok() && TextAt(*service, {"spec", "selector", "splitft.io/role"}) == "aggregator";
+  }));
+}
+
+TEST_F(OnAServer, ANamesakeGetsChildrenOfItsOwn) {
+  MakeJob("again");
+  const Running running(*transport_, name_space_);
+  ASSERT_TRUE(Eventually([&] { return IsWhole("again"); }));
+  const std::string former(kube::UidOf(client_->Get(kFineTuneJob, {name_space_, "again"}).value()));
+  ASSERT_TRUE(client_->Delete(kFineTuneJob, {name_space_, "again"}).ok());
+  MakeJob("again");
+  const auto owner = [&](const std::string& pod) {
+    const auto object = client_->Get(kPod, {name_space_, pod});
+    return object.ok() ? std::string(kube::ControllerUidOf(*object)) : "";
+  };
+  // Here nobody collects garbage: the test does it, and until then the operator must not touch the stranger's children.
+  SystemClock().SleepFor(std::chrono::milliseconds(200));
+  EXPECT_EQ(owner("again-aggregator-0"), former);
+  for (const kube::ResourceType* type : {&kPod, &kConfigMap, &kService, &kServiceAccount, &kNetworkPolicy}) {
+    for (const Json& object : Objects(*type)) {
+      if (kube::ControllerUidOf(object) == former) {
+        ASSERT_TRUE(client_->Delete(*type, kube::KeyOf(object), {.grace_seconds = 0}).ok());
+      }
+    }
+  }
+  EXPECT_TRUE(Eventually([&] { return IsWhole("again") && owner("again-aggregator-0") != former; }));
+}
+
+TEST_F(OnAServer, AnApiServerThatDiesIsWaitedFor) {
+  MakeJob("before");
+  const Running running(*transport_, name_space_);
+  ASSERT_TRUE(Eventually([&] { return IsWhole("before"); }));
+  ASSERT_TRUE(environment->server().Kill().ok());
+  ASSERT_TRUE(environment->server().Restart().ok());
+  ASSERT_TRUE(client_->Delete(kPod, {name_space_, "before-worker-bank-0"}, {.grace_seconds = 0}).ok());
+  EXPECT_TRUE(Eventually([&] { return IsWhole("before"); }));
+}
+
+}  // namespace
+}  // namespace splitft::controller
