@@ -23,7 +23,7 @@ class Candidate {
                     WaitUnlessStopped(TimePoint::max(), lost);
                     leads_ = false;
                   }),
-        thread_([this](std::stop_token stop) { election_.Run(std::move(stop)); }) {}
+        thread_([this](const std::stop_token& stop) { election_.Run(stop); }) {}
 
   bool leads() const { return leads_; }
 

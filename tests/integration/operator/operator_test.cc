@@ -23,7 +23,6 @@ namespace {
 
 using kube::Json;
 using kube::TextAt;
-using testing::ElementsAre;
 
 class ApiServerEnvironment : public testing::Environment {
  public:
@@ -96,7 +95,7 @@ class Running {
              .settings = {.worker_image = "worker:1", .aggregator_image = "aggregator:1"},
              .watch = {.backoff = {.first = std::chrono::milliseconds(20), .most = std::chrono::milliseconds(500)}},
              .queue = {.backoff = {.first = std::chrono::milliseconds(20), .most = std::chrono::milliseconds(500)}}}),
-        thread_([this](std::stop_token stop) { operator_.Run(std::move(stop)); }) {}
+        thread_([this](const std::stop_token& stop) { operator_.Run(stop); }) {}
 
  private:
   const telemetry::Log log_{{.program = "operator", .level = telemetry::LogLevel::kError}, SystemClock()};

@@ -84,7 +84,7 @@ class Candidate {
                     WaitUnlessStopped(TimePoint::max(), stop);
                     leads = false;
                   }),
-        thread_([this](std::stop_token stop) { election_.Run(std::move(stop)); }) {}
+        thread_([this](const std::stop_token& stop) { election_.Run(stop); }) {}
   void Stop() {
     thread_.request_stop();
     thread_.join();
