@@ -225,13 +225,16 @@ TEST_F(InformerTest, StreamsThatEndAtOnceAreNotAskedForInATightLoop) {
   EXPECT_THAT(Errors(), IsEmpty());
 }
 
-TEST_F(InformerTest, ASilentStreamIsAskedForAgainWithoutAnError) {
+TEST_F(InformerTest, ASilentStreamIsReportedAndAskedForAgainLikeOneThatEnded) {
   transport_.Answer(200, Page({Pod("a", "5")}, "10"));
   transport_.StreamOf({}, absl::DeadlineExceededError("silent"));
   transport_.OpenStreamOf({Bookmark("11")});
   Start();
   ASSERT_TRUE(WaitFor("11"));
   EXPECT_THAT(Targets(), ElementsAre(kList, WatchFrom("10"), WatchFrom("10")));
+  const auto sent = transport_.sent();
+  EXPECT_GE(sent[2].at - sent[1].at, milliseconds(10)) << "a failure's wait would be a little shorter, and then grow";
+  EXPECT_THAT(Errors(), SizeIs(1));
 }
 
 TEST_F(InformerTest, ListsThatFailAreAskedForAgainAndDeleteNothing) {

@@ -11,6 +11,7 @@
 #include "libs/base/mutex.h"
 #include "libs/kube/lease.h"
 #include "libs/kube/stoppable_wait.h"
+#include "tests/unit/libs/kube/manual_clock.h"
 
 namespace splitft::kube {
 namespace {
@@ -158,6 +159,43 @@ TEST(LeaderElectionTest, ALeaderStandsDownWhenAnotherHoldsTheLease) {
   ASSERT_TRUE(Eventually([&] { return !leader.leads; }));
   leader.Stop();
   EXPECT_EQ(TextAt(server.lease(), {"spec", "holderIdentity"}), "thief") << "what is not ours is not given up";
+}
+
+// Has a lease that nobody renews. The first read takes five seconds, the others one; the first write ends the election.
+class SlowReads final : public Transport {
+ public:
+  explicit SlowReads(const ManualClock& clock) : clock_(clock) {}
+  absl::StatusOr<Response> Send(const Request& request, Duration) override {
+    if (request.method != Method::kGet) {
+      written = clock_.Now();
+      stop.request_stop();
+      return absl::UnavailableError("enough");
+    }
+    const bool is_first = answered == TimePoint();
+    clock_.Advance(seconds(is_first ? 5 : 1));
+    answered = is_first ? clock_.Now() : answered;
+    return Response{200, R"({"metadata": {"namespace": "lab", "name": "operator", "resourceVersion": "1"},
+                             "spec": {"holderIdentity": "other", "leaseDurationSeconds": 15}})",
+                    ""};
+  }
+  absl::Status Stream(const Request&, Duration, std::stop_token, const Sink&) override {
+    return absl::UnimplementedError("a lease is not watched");
+  }
+
+  std::stop_source stop;
+  TimePoint answered{};  // the first read
+  TimePoint written{};
+
+ private:
+  const ManualClock& clock_;
+};
+
+TEST(LeaderElectionTest, AHoldersTimeBeginsWhenTheReadIsAnsweredNotWhenItWasAsked) {
+  const ManualClock clock;
+  SlowReads server(clock);
+  LeaderElection election(server, clock, OptionsOf("us"), [](const std::stop_token&) {});
+  election.Run(server.stop.get_token());
+  EXPECT_EQ(server.written - server.answered, Duration(seconds(15)));
 }
 
 TEST(LeaderElectionTest, StopReachesTheLeaderThoughARequestHangs) {
