@@ -17,7 +17,7 @@ std::string Loss(const std::string& client, int64_t steps) {
 }  // namespace
 
 void Absences::Expect(const std::string& client, TimePoint now) {
-  away_[client] = {.since = now, .deadline = now + options_.start_patience};
+  away_[client] = {.deadline = now + options_.start_patience};
 }
 
 absl::Status Absences::Lose(const std::string& client, TimePoint now, int64_t steps, const std::string& why) {
@@ -28,8 +28,7 @@ absl::Status Absences::Lose(const std::string& client, TimePoint now, int64_t st
     return absl::UnavailableError(
         absl::StrCat(Loss(client, steps), ", ", losses, " times without a step being completed: ", why));
   }
-  away_[client] = {
-      .joined = true, .since = now, .deadline = now + options_.rejoin_patience, .steps = steps, .why = why};
+  away_[client] = {.joined = true, .deadline = now + options_.rejoin_patience, .steps = steps, .why = why};
   return absl::OkStatus();
 }
 

@@ -9,7 +9,7 @@
 
 namespace splitft::aggregator {
 
-// Which of a job's clients are away, since when, and how long the job waits for them. A value without I/O.
+// Which of a job's clients are away, and how long the job waits for them. A value without I/O.
 class Absences {
  public:
   struct Options {
@@ -42,7 +42,6 @@ class Absences {
  private:
   struct Absence {
     bool joined = false;  // ever
-    TimePoint since;
     TimePoint deadline;
     int64_t steps = 0;
     std::string why;

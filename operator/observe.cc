@@ -119,7 +119,6 @@ JobSnapshot ViewOfJob(const Json& object) {
                        .name_space = key.name_space,
                        .uid = std::string(kube::UidOf(object)),
                        .generation = kube::IntegerAt(object, {"metadata", "generation"}),
-                       .created = ParseTime(TextAt(object, {"metadata", "creationTimestamp"})).value_or(WallTime()),
                        .being_deleted = kube::IsBeingDeleted(object),
                        .status = nullptr};
   if (const Json* status = kube::Find(object, {"status"}); status != nullptr) {

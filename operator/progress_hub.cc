@@ -21,7 +21,6 @@ ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
                     .step = event.step(),
                     .total_steps = event.total_steps(),
                     .message = event.message(),
-                    .output = event.output(),
                     .changed = changed};
   if (event.has_figures()) {
     view.loss = event.figures().loss();
@@ -37,7 +36,6 @@ ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
          .connected = client.connected(),
          .cut_layer = client.cut_layer(),
          .codec = client.codec(),
-         .tokens = client.tokens(),
          .step_seconds = client.head_forward_seconds() + client.tail_seconds() + client.head_backward_seconds()});
   }
   return view;

@@ -18,6 +18,12 @@ constexpr int kPeerLost = 4;
 // A pod that should have been gone for so long is on a node that nobody hears of.
 constexpr auto kLostAfter = std::chrono::seconds(60);
 
+// `first`, doubled so many times, at most 5 minutes.
+WallTime Doubled(WallTime first, int times) {
+  constexpr WallTime kMost = std::chrono::minutes(5);
+  return std::min(kMost, first * (1 << std::clamp(times, 0, 10)));
+}
+
 bool IsAccident(const std::string& reason) {
   constexpr std::array<std::string_view, 6> kAccidents = {"Evicted",   "NodeLost",   "NodeShutdown",
                                                           "Preempted", "Preempting", "Terminated"};
@@ -66,7 +72,7 @@ void DecideNext(const JobSnapshot& snapshot, const spec::FineTuneJob& job, Membe
     return;
   }
   const WallTime ended = pod.ended.value_or(pod.created);
-  const WallTime due = ended + (fate == Fate::kRestart ? RestartDelay(state->failures) : std::chrono::seconds(1));
+  const WallTime due = ended + (fate == Fate::kRestart ? RestartDelay(state->failures) : ReplacementDelay(pod.index));
   if (snapshot.now >= due) {
     state->make = pod.index + 1;
   } else {
@@ -106,7 +112,9 @@ Fate FateOf(const PodView& pod, const spec::Lifecycle& lifecycle) {
     case kDone:
       return Fate::kDone;
     case kPeerLost:
-      return Fate::kReplace;  // a consequence of what happened elsewhere
+      // A consequence of what happened elsewhere. But the aggregator has waited for whom it lost, and its successor
+      // begins at the first step: that must not go on for ever.
+      return pod.role == spec::Role::kWorker ? Fate::kReplace : Fate::kRestart;
     case kJobFailed:
     case kUsage:
     case kUnusableInput:
@@ -125,11 +133,9 @@ std::vector<MemberState> MembersOf(const JobSnapshot& snapshot, const spec::Fine
   return states;
 }
 
-WallTime RestartDelay(int failures) {
-  constexpr WallTime kFirst = std::chrono::seconds(10);
-  constexpr WallTime kMost = std::chrono::minutes(5);
-  return std::min(kMost, kFirst * (1 << std::clamp(failures - 1, 0, 10)));
-}
+WallTime RestartDelay(int failures) { return Doubled(std::chrono::seconds(10), failures - 1); }
+
+WallTime ReplacementDelay(int replaced) { return Doubled(std::chrono::seconds(1), replaced); }
 
 std::string Describe(const Member& member) {
   return member.role == spec::Role::kAggregator ? "the aggregator" : absl::StrCat("client ", member.client);

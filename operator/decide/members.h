@@ -33,6 +33,10 @@ std::vector<MemberState> MembersOf(const JobSnapshot& snapshot, const spec::Fine
 // How long after its `failures`-th failure a member waits for its next pod: 10 s, doubled each time, at most 5 minutes.
 WallTime RestartDelay(int failures);
 
+// Likewise after its pod number `replaced` ended without its fault: 1 s, doubled each time, at most 5 minutes. Pods
+// that ended stay until the job is gone, so even these must not come thick and fast.
+WallTime ReplacementDelay(int replaced);
+
 // "client bank" or "the aggregator".
 std::string Describe(const Member& member);
 

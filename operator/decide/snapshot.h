@@ -42,7 +42,6 @@ struct ClientProgress {
   bool connected = false;
   int cut_layer = 0;
   std::string codec;
-  int64_t tokens = 0;
   double step_seconds = 0;
 };
 
@@ -57,7 +56,6 @@ struct ProgressView {
   int64_t step_tokens = 0;
   std::vector<ClientProgress> clients;
   std::string message;  // of FAILED: why
-  std::string output;   // of COMPLETED: where the adapter lies
   WallTime changed{};   // when its step or phase last was another
 };
 
@@ -69,7 +67,6 @@ struct JobSnapshot {
   std::string name_space;
   std::string uid;
   int64_t generation = 0;
-  WallTime created{};
   bool being_deleted = false;
   ParsedJob job;  // never null
   Json status;    // as it is now; null or an object

@@ -1,17 +1,18 @@
 #pragma once
 
-#include <map>
 #include <ostream>
 #include <string>
 #include <vector>
+
+#include "tests/support/job_manifest.h"
 
 // Jobs that break one rule between fields each, and what is said of them on one machine and by the API server. Both
 // must refuse every one: a rule of libs/spec/rules.cc that has no line here has no twin in the CRD.
 namespace splitft {
 
 struct RefusedJob {
-  std::map<std::string, std::string> sections;  // of JobManifest
-  std::string on_one_machine;                   // all that ParseJob says, path first
+  Sections sections;           // of JobManifest
+  std::string on_one_machine;  // all that ParseJob says, path first
   // A line of kubectl's error, without the words that the API server puts before each (Invalid value: "object"). Empty:
   // the same as on one machine.
   std::string in_a_cluster = {};
@@ -21,24 +22,16 @@ inline void PrintTo(const RefusedJob& job, std::ostream* out) { *out << job.on_o
 
 // A manifest that is right in a cluster and on paper, with `sections` (name below spec -> YAML in flow style) in place
 // of its own or beside them; an empty text takes the section away.
-inline std::string JobManifest(const std::map<std::string, std::string>& sections = {}) {
-  std::map<std::string, std::string> all = {
-      {"model", "{source: {persistentVolumeClaim: models/base}}"},
-      {"training", "{steps: 100}"},
-      {"clients",
-       "[{name: hospital, data: {persistentVolumeClaim: a/a.txt}}, {name: bank, data: {hostPath: /b.jsonl}}]"},
-      {"output", "{persistentVolumeClaim: results/out}"},
-  };
-  for (const auto& [name, yaml] : sections) {
-    all[name] = yaml;
-  }
-  std::string text = "apiVersion: splitft.io/v1alpha1\nkind: FineTuneJob\nmetadata: {name: quickstart}\nspec:\n";
-  for (const auto& [name, yaml] : all) {
-    if (!yaml.empty()) {
-      text += "  " + name + ": " + yaml + "\n";
-    }
-  }
-  return text;
+inline std::string JobManifest(const Sections& sections = {}) {
+  return ComposeManifest(
+      {
+          {"model", "{source: {persistentVolumeClaim: models/base}}"},
+          {"training", "{steps: 100}"},
+          {"clients",
+           "[{name: hospital, data: {persistentVolumeClaim: a/a.txt}}, {name: bank, data: {hostPath: /b.jsonl}}]"},
+          {"output", "{persistentVolumeClaim: results/out}"},
+      },
+      sections);
 }
 
 inline std::vector<RefusedJob> JobsThatAreCutWrong() {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,7 +12,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/file.h"
 #include "libs/spec/parse.h"
-#include "tests/support/kube/api_server.h"
+#include "tests/support/kube/api_server_environment.h"
 #include "tests/support/refused_jobs.h"
 
 namespace splitft {
@@ -26,19 +25,16 @@ using ::testing::HasSubstr;
 constexpr char kDefinition[] = SPLITFT_SOURCE_DIR "/api/crd/finetunejobs.yaml";
 
 // One server for all tests; each of them that stores a job gives it a name of its own.
-class ClusterWithDefinition : public ::testing::Environment {
+class ClusterWithDefinition : public ApiServerEnvironment {
  public:
   void SetUp() override {
-    absl::StatusOr<std::unique_ptr<TestApiServer>> server = TestApiServer::Start();
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
+    ASSERT_NO_FATAL_FAILURE(ApiServerEnvironment::SetUp());
     ASSERT_THAT(Kubectl({"apply", "--filename", kDefinition}), HasSubstr("created"));
     // A definition is Established before every part of the server speaks of it: the list of resources, which kubectl
     // also keeps in a cache until it is asked for it, and the schemas that explain reads.
     ASSERT_TRUE(Comes({"api-resources", "--api-group=splitft.io"}, "ftj"));
     ASSERT_TRUE(Comes({"get", "--raw", "/openapi/v3/apis/splitft.io/v1alpha1"}, "FineTuneJob"));
   }
-  void TearDown() override { server_.reset(); }
 
   // Waits, a minute at most, until kubectl's output has `part` in it.
   bool Comes(const std::vector<std::string>& words, const std::string& part) const {
@@ -54,13 +50,10 @@ class ClusterWithDefinition : public ::testing::Environment {
 
   // What it prints, or its error in words, without those that stand before every message of a rule.
   std::string Kubectl(const std::vector<std::string>& words) const {
-    const absl::StatusOr<std::string> printed = server_->Kubectl(words);
+    const absl::StatusOr<std::string> printed = server().Kubectl(words);
     return absl::StrReplaceAll(printed.ok() ? *printed : printed.status().ToString(),
                                {{"Invalid value: \"object\": ", ""}, {"Invalid value: \"string\": ", ""}});
   }
-
- private:
-  std::unique_ptr<TestApiServer> server_;
 };
 
 auto* const cluster =

@@ -11,25 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "libs/kube/api_error.h"
 #include "libs/kube/credentials.h"
+#include "tests/support/kube/api_server_environment.h"
 
 namespace splitft::kube {
 namespace {
 
 using testing::HasSubstr;
-
-class ApiServerEnvironment : public testing::Environment {
- public:
-  void SetUp() override {
-    absl::StatusOr<std::unique_ptr<TestApiServer>> server = TestApiServer::Start();
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-  void TearDown() override { server_.reset(); }
-  TestApiServer& server() { return *server_; }
-
- private:
-  std::unique_ptr<TestApiServer> server_;
-};
 
 // gtest owns it.
 ApiServerEnvironment* const environment =

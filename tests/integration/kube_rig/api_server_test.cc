@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "libs/base/clock.h"
+#include "tests/support/kube/api_server_environment.h"
 
 namespace splitft {
 namespace {
@@ -24,20 +25,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-class ApiServerEnvironment : public ::testing::Environment {
- public:
-  void SetUp() override {
-    absl::StatusOr<std::unique_ptr<TestApiServer>> server = TestApiServer::Start();
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-  void TearDown() override { server_.reset(); }
-  TestApiServer& server() { return *server_; }
-
- private:
-  std::unique_ptr<TestApiServer> server_;
-};
 
 auto* const environment =
     static_cast<ApiServerEnvironment*>(::testing::AddGlobalTestEnvironment(new ApiServerEnvironment));

@@ -4,19 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "libs/base/file.h"
-#include "libs/kube/api_error.h"
 #include "libs/kube/client.h"
 #include "libs/kube/http_transport.h"
 #include "operator/job_operator.h"
 #include "operator/types.h"
-#include "tests/support/kube/api_server.h"
+#include "tests/support/kube/api_server_environment.h"
 
 namespace splitft::controller {
 namespace {
@@ -24,27 +21,19 @@ namespace {
 using kube::Json;
 using kube::TextAt;
 
-class ApiServerEnvironment : public testing::Environment {
+class ClusterWithJobs : public ApiServerEnvironment {
  public:
   void SetUp() override {
-    absl::StatusOr<std::unique_ptr<TestApiServer>> server = TestApiServer::Start();
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
+    ASSERT_NO_FATAL_FAILURE(ApiServerEnvironment::SetUp());
     const auto applied =
-        server_->Kubectl({"apply", "--server-side", "-f", SPLITFT_SOURCE_DIR "/api/crd/finetunejobs.yaml"});
+        server().Kubectl({"apply", "--server-side", "-f", SPLITFT_SOURCE_DIR "/api/crd/finetunejobs.yaml"});
     ASSERT_TRUE(applied.ok()) << applied.status();
     const auto served =
-        server_->Kubectl({"wait", "--for=condition=Established", "--timeout=60s", "crd/finetunejobs.splitft.io"});
+        server().Kubectl({"wait", "--for=condition=Established", "--timeout=60s", "crd/finetunejobs.splitft.io"});
     ASSERT_TRUE(served.ok()) << served.status();
   }
-  void TearDown() override { server_.reset(); }
-  TestApiServer& server() { return *server_; }
-
- private:
-  std::unique_ptr<TestApiServer> server_;
 };
-ApiServerEnvironment* const environment =
-    static_cast<ApiServerEnvironment*>(testing::AddGlobalTestEnvironment(new ApiServerEnvironment));
+auto* const environment = static_cast<ApiServerEnvironment*>(testing::AddGlobalTestEnvironment(new ClusterWithJobs));
 
 std::unique_ptr<kube::Transport> Connect() {
   const auto cluster = kube::FromKubeconfig(environment->server().kubeconfig(), "", SystemClock());

@@ -15,23 +15,7 @@ namespace splitft {
 // header: what runs and what does not, and the users). They end with this object, and also when this process dies.
 // Needs what `scripts/setup.sh kube` installs; Start fails, and says so, where it is missing.
 //
-// One takes 3 s to start and 0.3 GB, so let a program's tests share one, each with a namespace of its own:
-//
-//   class ApiServerEnvironment : public ::testing::Environment {
-//    public:
-//     void SetUp() override {
-//       absl::StatusOr<std::unique_ptr<TestApiServer>> server = TestApiServer::Start();
-//       ASSERT_TRUE(server.ok()) << server.status();  // no test runs then
-//       server_ = *std::move(server);
-//     }
-//     void TearDown() override { server_.reset(); }
-//     TestApiServer& server() { return *server_; }
-//
-//    private:
-//     std::unique_ptr<TestApiServer> server_;
-//   };
-//   auto* const environment =
-//       static_cast<ApiServerEnvironment*>(::testing::AddGlobalTestEnvironment(new ApiServerEnvironment));
+// One takes 3 s to start and 0.3 GB, so let a program's tests share one: api_server_environment.h.
 //
 // Thread-compatible. Every call waits for the script, at most three minutes.
 class TestApiServer {

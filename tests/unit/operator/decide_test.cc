@@ -126,6 +126,31 @@ TEST_F(Decides, AWorkerThatLostItsPeerIsReplacedAtNoCost) {
   EXPECT_EQ(c().state(), "Pending");
 }
 
+TEST_F(Decides, ReplacementsBackOffToo) {
+  Begin();
+  c().Fail(c().Worker("bank"), 4);
+  c().Advance(seconds(1));
+  c().Settle();
+  c().Fail(c().Worker("bank"), 4);
+  c().Advance(seconds(1));
+  c().Settle();
+  EXPECT_EQ(c().Worker("bank")->index, 1) << "the second time it takes two seconds";
+  c().Advance(seconds(1));
+  c().Settle();
+  EXPECT_EQ(c().Worker("bank")->index, 2);
+}
+
+TEST_F(Decides, AnAggregatorThatLosesItsClientsAgainAndAgainEndsTheJob) {
+  Begin("  backoffLimit: 1\n");
+  for (int i = 0; i < 2; ++i) {
+    c().Fail(c().Aggregator(), 4, "Error", "client bank was lost");
+    c().Settle();
+    c().Advance(minutes(1));
+    c().Settle();
+  }
+  EXPECT_EQ(c().ReasonOf("Failed"), "BackoffLimitExceeded");
+}
+
 TEST_F(Decides, APodThatSomebodyDeletedIsMadeAgainWhenItIsGone) {
   Begin();
   c().Train(1);
