@@ -34,11 +34,12 @@ std::string Identity() {
   return absl::StrCat(host == nullptr ? "local" : host, "-", ::getpid());
 }
 
-OperatorSettings SettingsOf(const Flags& flags) {
+OperatorSettings SettingsOf(const Flags& flags, const std::string& name_space) {
   OperatorSettings settings;
   settings.worker_image = FlagOr(flags, "worker-image", "splitft/worker:latest");
   settings.aggregator_image = FlagOr(flags, "aggregator-image", "splitft/aggregator:latest");
   settings.image_pull_policy = FlagOr(flags, "image-pull-policy", "IfNotPresent");
+  settings.watcher_namespace = name_space;
   settings.watcher_labels = {{"app.kubernetes.io/name", "splitft-operator"}};
   return settings;
 }
@@ -55,11 +56,11 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
   SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<HealthServer> health,
                            HealthServer::Start(FlagOr(flags, "health-address", "0.0.0.0:8081")));
   const std::string identity = Identity();
+  const OperatorSettings settings = SettingsOf(flags, cluster.name_space);
   const auto lead = [&](const std::stop_token& lost) {
     log.Info("leading", {{"identity", identity}});
-    JobOperator(
-        *transport, clock, log,
-        {.name_space = FlagOr(flags, "watch-namespace", ""), .identity = identity, .settings = SettingsOf(flags)})
+    JobOperator(*transport, clock, log,
+                {.name_space = FlagOr(flags, "watch-namespace", ""), .identity = identity, .settings = settings})
         .Run(lost);
     log.Info("no longer leading");
   };
@@ -68,15 +69,15 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
     lead(stop);
     return absl::OkStatus();
   }
-  kube::LeaderElection(*transport, clock, {.key = {cluster.name_space, kProgram}, .identity = identity}, lead)
-      .Run(stop);
+  const kube::ObjectKey lease{cluster.name_space, FlagOr(flags, "lease-name", kProgram)};
+  kube::LeaderElection(*transport, clock, {.key = lease, .identity = identity}, lead).Run(stop);
   return absl::OkStatus();
 }
 
 absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log, const std::stop_token& stop) {
   absl::StatusOr<Flags> flags = ParseFlags(arguments, {},
                                            {"kubeconfig", "context", "watch-namespace", "leader-elect", "worker-image",
-                                            "aggregator-image", "image-pull-policy", "health-address"});
+                                            "aggregator-image", "image-pull-policy", "health-address", "lease-name"});
   if (!flags.ok()) {
     return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
   }

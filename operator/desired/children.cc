@@ -42,7 +42,8 @@ Json DesiredPolicy(const Owner& owner, const OperatorSettings& settings) {
   Json from = {{{"podSelector", {{"matchLabels", {{kJobLabel, owner.name}}}}}}};
   if (settings.watcher_labels.is_object()) {
     from.push_back(
-        {{"namespaceSelector", Json::object()}, {"podSelector", {{"matchLabels", settings.watcher_labels}}}});
+        {{"namespaceSelector", {{"matchLabels", {{"kubernetes.io/metadata.name", settings.watcher_namespace}}}}},
+         {"podSelector", {{"matchLabels", settings.watcher_labels}}}});
   }
   policy["spec"] = {{"podSelector", {{"matchLabels", AggregatorSelector(owner)}}},
                     {"policyTypes", {"Ingress"}},

@@ -14,7 +14,8 @@ struct OperatorSettings {
   std::string aggregator_image;
   std::string image_pull_policy = "IfNotPresent";
   int port = 7070;  // of the aggregator
-  // Whose pods may watch aggregators, by their labels, in every namespace; null: nobody but the job's own.
+  // Which pods may watch aggregators, by their namespace and labels; no labels: none but the job's own.
+  std::string watcher_namespace;
   Json watcher_labels;
 };
 

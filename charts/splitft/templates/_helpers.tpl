@@ -1,0 +1,55 @@
+{{- define "splitft.name" -}}
+{{- printf "%s-operator" .Chart.Name -}}
+{{- end -}}
+
+{{/* The release's own name, or the chart's where they are the same. */}}
+{{- define "splitft.fullname" -}}
+{{- if eq .Release.Name .Chart.Name -}}
+{{- include "splitft.name" . -}}
+{{- else -}}
+{{- printf "%s-%s" (.Release.Name | trunc 46 | trimSuffix "-") (include "splitft.name" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "splitft.selector" -}}
+app.kubernetes.io/name: {{ include "splitft.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "splitft.labels" -}}
+{{ include "splitft.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: splitft
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* An image of `.image`, whose tag is the chart's own unless it names one. */}}
+{{- define "splitft.image" -}}
+{{- printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
+{{- end -}}
+
+{{/* What the operator does in the namespaces whose jobs it runs. No secrets, and nothing of other namespaces. */}}
+{{- define "splitft.rules" -}}
+- apiGroups: [splitft.io]
+  resources: [finetunejobs]
+  verbs: [get, list, watch, delete] # delete: when ttlSecondsAfterFinished has passed
+- apiGroups: [splitft.io]
+  resources: [finetunejobs/status]
+  verbs: [patch]
+- apiGroups: [splitft.io]
+  resources: [finetunejobs/finalizers] # to own children, where OwnerReferencesPermissionEnforcement is on
+  verbs: [update]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [configmaps, services, serviceaccounts]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
