@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <span>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "aggregator/control_service.h"
 #include "aggregator/coordinator.h"
@@ -14,6 +17,7 @@
 #include "aggregator/server_model.h"
 #include "libs/base/file.h"
 #include "libs/base/flags.h"
+#include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/model/peft_adapter.h"
 #include "libs/telemetry/exit.h"
@@ -28,6 +32,7 @@ namespace {
 
 constexpr char kProgram[] = "splitft-aggregator";
 constexpr Duration kFarewell = std::chrono::seconds(10);
+constexpr Duration kBetweenStepsLogged = std::chrono::seconds(10);
 
 // Tells whoever started this program where it listens.
 absl::Status Announce(int fd, const std::string& address) {
@@ -40,6 +45,16 @@ absl::Status Announce(int fd, const std::string& address) {
     return ErrnoStatus(errno, "write to --ready-fd", std::to_string(fd));
   }
   return absl::OkStatus();
+}
+
+// What a run leaves, for whoever started this program and cannot look into the output: one line of JSON. In a pod the
+// file is the termination message, which outlives the program. No atomic write: that file is mounted, and stays.
+absl::Status WriteResult(const std::string& path, const std::filesystem::path& output) {
+  SPLITFT_ASSIGN_OR_RETURN(const std::string sha256, Sha256OfFile(output / model::kAdapterFile));
+  std::ofstream file(path, std::ios::trunc);
+  file << "{\"adapterSha256\": \"" << sha256 << "\"}\n";
+  file.close();
+  return file.fail() ? ErrnoStatus(errno, "write --result-file", path) : absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<float>> InitialAdapters(const train::JobSetup& setup) {
@@ -110,7 +125,7 @@ class Aggregation {
                              .server = server,
                              .clock = SystemClock(),
                              .report = [&](const control::JobEvent& event) {
-                               LogLosses(event);
+                               LogProgress(event);
                                last_event_ = event;
                                control_.Publish(event);
                                return output.Record(event);
@@ -125,14 +140,36 @@ class Aggregation {
                               .adapters = state.Snapshot(),
                               .reason = *reason});
     }
+    if (const auto result = flags_.find("result-file"); status.ok() && result != flags_.end()) {
+      status = WriteResult(result->second, output.directory());
+    }
     coordinator.Dismiss(status, status.ok() ? *reason : "");
     if (status.ok()) {
       control::JobEvent event = coordinator.Event(control::COMPLETED);
       event.set_reason(*reason);
       event.set_output(output.directory().string());
       control_.Publish(event);
+      log_.Info("done", {{"reason", *reason}, {"output", output.directory().string()}});
     }
     return status;
+  }
+
+  // What somebody who follows the log should see of the job's progress.
+  void LogProgress(const control::JobEvent& event) {
+    LogLosses(event);
+    const TimePoint now = SystemClock().Now();
+    const bool steps = event.has_figures() && (event.step() == event.total_steps() || now >= next_step_logged_);
+    if (event.phase() != last_event_.phase()) {
+      log_.Info(absl::AsciiStrToLower(control::Phase_Name(event.phase())),
+                {{"step", event.step()}, {"steps", event.total_steps()}});
+    } else if (event.phase() == control::TRAINING && steps) {
+      next_step_logged_ = now + kBetweenStepsLogged;
+      log_.Info("step", {{"step", event.step()},
+                         {"steps", event.total_steps()},
+                         {"loss", event.figures().loss()},
+                         {"seconds", event.figures().seconds()},
+                         {"tokens", event.figures().tokens()}});
+    }
   }
 
   // Who was lost or came back since the last event, once the job has begun.
@@ -153,11 +190,12 @@ class Aggregation {
   int rejoin_seconds_ = 0;
   ControlService control_;
   control::JobEvent last_event_;  // of the coordinator
+  TimePoint next_step_logged_{};
 };
 
 absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log) {
   absl::StatusOr<Flags> flags =
-      ParseFlags(arguments, {"job", "listen", "output"}, {"ready-fd", "rejoin-patience", "threads"});
+      ParseFlags(arguments, {"job", "listen", "output"}, {"ready-fd", "rejoin-patience", "result-file", "threads"});
   if (!flags.ok()) {
     return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
   }
@@ -174,6 +212,7 @@ absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& 
 
 int main(int argc, char** argv) {
   namespace program = splitft::aggregator;
+  splitft::telemetry::EndOnSigterm();
   const splitft::telemetry::Log log({.program = program::kProgram}, splitft::SystemClock());
   return splitft::telemetry::Finish(program::kProgram, program::Main({argv + 1, static_cast<size_t>(argc - 1)}, log));
 }

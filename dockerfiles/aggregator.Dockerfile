@@ -13,5 +13,8 @@ FROM debian:bookworm-slim
 COPY --from=builder /image/splitft-aggregator/lib /opt/splitft/lib
 COPY --from=builder /image/splitft-aggregator/share /opt/splitft/share
 COPY --from=builder /image/splitft-aggregator/bin /opt/splitft/bin
+# As `splitft run` sets them (cli/run_session.cc): memory that a step frees the next one takes again.
+ENV GOMP_SPINCOUNT=10000 GRPC_VERBOSITY=NONE \
+    GLIBC_TUNABLES=glibc.malloc.trim_threshold=1073741824:glibc.malloc.mmap_threshold=33554432:glibc.malloc.hugetlb=1
 USER 65532:65532
 ENTRYPOINT ["/opt/splitft/bin/splitft-aggregator"]

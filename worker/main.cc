@@ -84,6 +84,7 @@ absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& 
 
 int main(int argc, char** argv) {
   namespace program = splitft::worker;
+  splitft::telemetry::EndOnSigterm();
   const splitft::telemetry::Log log({.program = program::kProgram}, splitft::SystemClock());
   return splitft::telemetry::Finish(program::kProgram, program::Main({argv + 1, static_cast<size_t>(argc - 1)}, log));
 }

@@ -21,7 +21,6 @@ namespace splitft::model {
 namespace {
 
 constexpr char kConfigFile[] = "adapter_config.json";
-constexpr char kWeightsFile[] = "adapter_model.safetensors";
 constexpr char kPickleFile[] = "adapter_model.bin";
 constexpr size_t kMaxConfigBytes = 1 << 20;
 
@@ -118,14 +117,14 @@ absl::Status CompareLayouts(const ModelConfig& config, const AdapterLayout& foun
 
 absl::StatusOr<FileTensors> OpenWeights(const std::filesystem::path& directory) {
   std::error_code ignored;
-  if (!std::filesystem::exists(directory / kWeightsFile, ignored) &&
+  if (!std::filesystem::exists(directory / kAdapterFile, ignored) &&
       std::filesystem::exists(directory / kPickleFile, ignored)) {
     return absl::NotFoundError(
         absl::StrCat("\"", directory.string(), "\" has its weights only as ", kPickleFile,
                      ", which this build does not read: a pickle can run any code. Load and save ",
-                     "it with PEFT to get ", kWeightsFile));
+                     "it with PEFT to get ", kAdapterFile));
   }
-  return OpenTensorFile(directory, kWeightsFile);
+  return OpenTensorFile(directory, kAdapterFile);
 }
 
 }  // namespace
@@ -149,7 +148,7 @@ absl::Status WritePeftAdapter(const std::filesystem::path& directory, const Mode
           {std::move(factor.tensor), TensorType::kFloat32, std::move(factor.shape), std::as_bytes(values)});
     }
   }
-  SPLITFT_RETURN_IF_ERROR(WriteSafetensors(directory / kWeightsFile, std::move(tensors)));
+  SPLITFT_RETURN_IF_ERROR(WriteSafetensors(directory / kAdapterFile, std::move(tensors)));
   return WriteFileAtomically(directory / kConfigFile, SerializePeftConfig(config, lora, layout, base_model));
 }
 

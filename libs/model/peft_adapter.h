@@ -13,6 +13,9 @@
 
 namespace splitft::model {
 
+// The weights of an adapter in its folder.
+inline constexpr char kAdapterFile[] = "adapter_model.safetensors";
+
 // Writes adapter_config.json and adapter_model.safetensors as PEFT does (rank_pattern and alpha_pattern where slots
 // differ). `flat`: the layout's vector. `base_model`: what PEFT records as base_model_name_or_path. Each file is
 // written atomically.

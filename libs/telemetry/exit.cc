@@ -1,5 +1,8 @@
 #include "libs/telemetry/exit.h"
 
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
 #include <vector>
 
@@ -64,6 +67,13 @@ int Finish(std::string_view program, const absl::Status& status) {
     std::fprintf(stderr, "%s\n", ErrorLine(program, std::string(status.message())).c_str());
   }
   return static_cast<int>(ExitCodeOf(status));
+}
+
+void EndOnSigterm() {
+  // Others die of the signal itself, as their parents expect.
+  if (::getpid() == 1) {
+    std::signal(SIGTERM, [](int signal) { ::_exit(128 + signal); });
+  }
 }
 
 }  // namespace splitft::telemetry

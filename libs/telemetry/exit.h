@@ -33,4 +33,8 @@ std::string_view ErrorMessage(std::string_view program, std::string_view line);
 // What main returns: for an error, writes its ErrorLine to stderr first.
 int Finish(std::string_view program, const absl::Status& status);
 
+// For programs that have nothing to save: SIGTERM ends this process at once, with 128 + 15, even where it is the first
+// of its container, whom the kernel spares signals that it has no handler for.
+void EndOnSigterm();
+
 }  // namespace splitft::telemetry

@@ -20,8 +20,14 @@ WallTime StartOf(const JobSnapshot& snapshot) {
   return ParseTime(TextAt(snapshot.status, "startTime")).value_or(snapshot.now);
 }
 
+std::string NameOf(const spec::Source& source) {
+  const bool claim = source.kind == spec::SourceKind::kPersistentVolumeClaim;
+  return absl::StrCat(claim ? "persistentVolumeClaim " : "hostPath ", source.value);
+}
+
 bool IsTraining(const ProgressView& progress) {
-  return progress.phase == "TRAINING" || progress.phase == "EVALUATING" || progress.phase == "WRITING";
+  return progress.phase == "TRAINING" || progress.phase == "EVALUATING" || progress.phase == "WRITING" ||
+         progress.phase == "COMPLETED";  // its pod ends soon
 }
 
 // Since when the job has made no step: since its aggregator's last change, or since it was started.
@@ -182,7 +188,7 @@ bool IsFinished(const Json& status) { return IsConditionTrue(status, "Complete")
 Outcome OutcomeOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job, const std::vector<MemberState>& members) {
   const PodView* aggregator = members.front().pod;
   if (aggregator != nullptr && aggregator->phase == PodPhase::kSucceeded) {
-    return {JobState::kComplete, "AdapterWritten", absl::StrCat("the adapter lies in spec.output")};
+    return {JobState::kComplete, "AdapterWritten", absl::StrCat("the adapter lies in ", NameOf(job.output))};
   }
   if (std::optional<Outcome> failure = FailureOf(snapshot, job, members)) {
     return *failure;

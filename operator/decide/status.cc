@@ -146,6 +146,14 @@ Json Aggregators(const MemberState& member, const spec::FineTuneJob& job) {
   return Json::array({aggregator});
 }
 
+// From the last words of an aggregator that has ended well (--result-file of splitft-aggregator).
+std::string AdapterSha256(const PodView* aggregator) {
+  const Json result =
+      aggregator == nullptr ? Json() : Json::parse(aggregator->message, nullptr, /*allow_exceptions=*/false);
+  const auto sha256 = result.is_object() ? result.find("adapterSha256") : result.end();
+  return result.is_object() && sha256 != result.end() && sha256->is_string() ? sha256->get<std::string>() : "";
+}
+
 void AddProgress(const JobSnapshot& snapshot, const Outcome& outcome, Json* status) {
   if (!snapshot.progress.has_value() || snapshot.progress->total_steps == 0) {
     return;  // what was known stays
@@ -205,6 +213,9 @@ Json NextStatus(const JobSnapshot& snapshot, const std::vector<MemberState>& mem
   if (outcome.state == JobState::kComplete) {
     status["summary"]["remaining"] = "";
     status["adapter"]["path"] = (*snapshot.job)->output.value;
+    if (const std::string sha256 = AdapterSha256(members.front().pod); !sha256.empty()) {
+      status["adapter"]["sha256"] = sha256;
+    }
     // The last event may have been missed: the aggregator's own end says that all steps were done.
     if (const auto progress = status.find("progress"); progress != status.end()) {
       (*progress)["remainingSeconds"] = 0;

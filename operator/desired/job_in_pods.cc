@@ -1,6 +1,8 @@
 #include "operator/desired/job_in_pods.h"
 
 #include <filesystem>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -18,26 +20,48 @@ struct Wanted {
   bool read_only = true;
 };
 
+// The name before the first slash, and what follows it.
+std::pair<std::string, std::string> SplitName(const std::string& value) {
+  const size_t slash = value.find('/');
+  return {value.substr(0, slash), slash == std::string::npos ? "" : value.substr(slash + 1)};
+}
+
+// The volume of `volumes` that is like `volume` but for its name, or `volume` added to them: a kubelet waits for ever
+// for a pod that names one claim twice.
+std::string NameOfVolume(const Json& volume, Json* volumes) {
+  for (const Json& known : *volumes) {
+    Json renamed = known;
+    renamed["name"] = volume["name"];
+    if (renamed == volume) {
+      return known["name"];
+    }
+  }
+  volumes->push_back(volume);
+  return volume["name"];
+}
+
 void Add(const Wanted& wanted, Mounts* mounts) {
-  Json mount = {{"name", wanted.name}, {"mountPath", wanted.path}};
+  Json mount = {{"mountPath", wanted.path}};
   if (wanted.read_only) {
     mount["readOnly"] = true;
   }
   Json volume = {{"name", wanted.name}};
-  if (wanted.source.kind == SourceKind::kPersistentVolumeClaim) {
-    const size_t slash = wanted.source.value.find('/');
-    volume["persistentVolumeClaim"] = {{"claimName", wanted.source.value.substr(0, slash)}};
-    if (slash != std::string::npos) {
-      mount["subPath"] = wanted.source.value.substr(slash + 1);
-    }
-  } else if (wanted.source.kind == SourceKind::kConfigMap) {
-    const size_t slash = wanted.source.value.find('/');
-    volume["configMap"] = {{"name", wanted.source.value.substr(0, slash)}};
-    mount["subPath"] = wanted.source.value.substr(slash + 1);  // the key
-  } else {
-    volume["hostPath"] = {{"path", wanted.source.value}, {"type", wanted.host_type}};
+  const auto [name, rest] = SplitName(wanted.source.value);
+  switch (wanted.source.kind) {
+    case SourceKind::kPersistentVolumeClaim:
+      volume["persistentVolumeClaim"] = {{"claimName", name}};
+      if (!rest.empty()) {
+        mount["subPath"] = rest;
+      }
+      break;
+    case SourceKind::kConfigMap:
+      volume["configMap"] = {{"name", name}};
+      mount["subPath"] = rest;  // the key
+      break;
+    default:
+      volume["hostPath"] = {{"path", wanted.source.value}, {"type", wanted.host_type}};
   }
-  mounts->volumes.push_back(std::move(volume));
+  mount["name"] = NameOfVolume(volume, &mounts->volumes);
   mounts->mounts.push_back(std::move(mount));
 }
 

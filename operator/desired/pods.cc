@@ -10,9 +10,16 @@ namespace {
 // A user that no node knows.
 constexpr int kUser = 65532;
 constexpr int kGraceSeconds = 30;
+constexpr char kResultPath[] = "/dev/termination-log";  // where Kubernetes looks for a container's last words
 
 Json Probe(int port, int period_seconds, int failures) {
   return {{"tcpSocket", {{"port", port}}}, {"periodSeconds", period_seconds}, {"failureThreshold", failures}};
+}
+
+// As many threads as the container may use cores: its limit or, where it has none, all of the node's.
+Json Environment() {
+  return Json::array(
+      {{{"name", "OMP_NUM_THREADS"}, {"valueFrom", {{"resourceFieldRef", {{"resource", "limits.cpu"}}}}}}});
 }
 
 Json Container(const spec::FineTuneJob& job, const Member& member, const OperatorSettings& settings) {
@@ -22,6 +29,7 @@ Json Container(const spec::FineTuneJob& job, const Member& member, const Operato
       {"image", is_worker ? settings.worker_image : settings.aggregator_image},
       {"imagePullPolicy", settings.image_pull_policy},
       {"terminationMessagePolicy", "FallbackToLogsOnError"},
+      {"env", Environment()},
       {"volumeMounts", MountsOf(job, member).mounts},
       {"securityContext",
        {{"allowPrivilegeEscalation", false}, {"readOnlyRootFilesystem", true}, {"capabilities", {{"drop", {"ALL"}}}}}}};
@@ -33,7 +41,8 @@ Json Container(const spec::FineTuneJob& job, const Member& member, const Operato
   // While somebody is missing, the job's own deadlines decide how long is waited.
   const auto patience = job.lifecycle.stall_timeout.count() > 0 ? job.lifecycle.stall_timeout.count() : 86'400;
   container["args"] = {"--job",    kJobPath,    "--listen",          absl::StrCat("0.0.0.0:", settings.port),
-                       "--output", kOutputPath, "--rejoin-patience", std::to_string(patience)};
+                       "--output", kOutputPath, "--rejoin-patience", std::to_string(patience),
+                       "--result-file", kResultPath};
   container["ports"] = {{{"name", "splitft"}, {"containerPort", settings.port}}};
   container["readinessProbe"] = Probe(settings.port, 2, 3);
   container["livenessProbe"] = Probe(settings.port, 10, 6);

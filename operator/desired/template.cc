@@ -19,13 +19,16 @@ std::string_view KeyOfList(std::string_view name) {
 
 void Merge(Json* target, const Json& over);
 
-void MergeList(Json* target, const Json& over, std::string_view key) {
+void MergeList(Json* target, const Json& over, std::string_view name) {
+  const std::string_view key = KeyOfList(name);
   for (const Json& element : over) {
     const auto same = std::find_if(target->begin(), target->end(), [&](const Json& known) {
       return known.is_object() && element.is_object() && known.value(key, Json()) == element.value(key, Json());
     });
     if (same == target->end()) {
       target->push_back(element);
+    } else if (name == "env") {
+      *same = element;  // a value and where to take one from exclude each other
     } else {
       Merge(&*same, element);
     }
@@ -35,11 +38,10 @@ void MergeList(Json* target, const Json& over, std::string_view key) {
 void Merge(Json* target, const Json& over) {
   for (const auto& [name, value] : over.items()) {
     Json& place = (*target)[name];
-    const std::string_view key = KeyOfList(name);
     if (place.is_object() && value.is_object()) {
       Merge(&place, value);
-    } else if (place.is_array() && value.is_array() && !key.empty()) {
-      MergeList(&place, value, key);
+    } else if (place.is_array() && value.is_array() && !KeyOfList(name).empty()) {
+      MergeList(&place, value, name);
     } else {
       place = value;
     }

@@ -70,8 +70,10 @@ TEST_F(Decides, CompleteWhenTheAggregatorHasSucceeded) {
   Begin();
   c().Train(100);
   c().Aggregator()->phase = PodPhase::kSucceeded;
+  c().Aggregator()->message = R"({"adapterSha256": "ba78"})";
   c().Settle();
   EXPECT_EQ(c().state(), "Complete");
+  EXPECT_EQ(c().status()["adapter"]["sha256"], "ba78");
   EXPECT_EQ(c().ReasonOf("Complete"), "AdapterWritten");
   EXPECT_THAT(c().pods(), SizeIs(3)) << "workers end by themselves";
   c().Advance(seconds(31));

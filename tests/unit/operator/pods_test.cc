@@ -68,6 +68,43 @@ TEST(DesiredPod, MountsTheManifestsPathsWhereTheManifestInThePodSaysTheyAre) {
   EXPECT_EQ(inside.clients[1].data.source.kind, spec::SourceKind::kPath);
 }
 
+// A kubelet waits for ever for a pod that names one claim twice.
+TEST(DesiredPod, NamesAClaimOnce) {
+  const spec::FineTuneJob job =
+      spec::ParseJob(
+          "apiVersion: splitft.io/v1alpha1\nkind: FineTuneJob\nmetadata: {name: job}\nspec:\n"
+          "  model: {source: {persistentVolumeClaim: all/gpt2}}\n  training: {steps: 100}\n"
+          "  clients: [{name: bank, data: {persistentVolumeClaim: all/bank.txt}}]\n"
+          "  output: {persistentVolumeClaim: all/run}\n",
+          {.base_directory = "/", .overrides = {}})
+          .value();
+  for (const char* client : {"", "bank"}) {
+    const Json pod = Pod(job, client);
+    std::vector<std::string> claims;
+    for (const Json& volume : pod["spec"]["volumes"]) {
+      if (volume.contains("persistentVolumeClaim")) {
+        claims.push_back(volume["name"]);
+      }
+    }
+    EXPECT_THAT(claims, testing::ElementsAre("model"));
+    const auto mounts = static_cast<std::vector<Json>>(pod["spec"]["containers"][0]["volumeMounts"]);
+    EXPECT_EQ(std::count_if(mounts.begin(), mounts.end(), [](const Json& mount) { return mount["name"] == "model"; }),
+              2);
+  }
+}
+
+TEST(DesiredPod, RunsAsManyThreadsAsItMayUseCores) {
+  const Json env = Pod(Job(), "bank")["spec"]["containers"][0]["env"];
+  EXPECT_EQ(env, (Json{{{"name", "OMP_NUM_THREADS"},
+                        {"valueFrom", {{"resourceFieldRef", {{"resource", "limits.cpu"}}}}}}}));
+}
+
+TEST(LayOver, AVariableIsReplacedAsAWhole) {
+  const Json pod = {{"env", {{{"name", "A"}, {"valueFrom", 1}}}}};
+  const Json over = {{"env", {{{"name", "A"}, {"value", "2"}}}}};
+  EXPECT_EQ(LayOver(pod, over), over);
+}
+
 TEST(DesiredPod, ATemplateAddsButDoesNotTakeAway) {
   const spec::FineTuneJob job =
       Job("      template:\n        metadata: {labels: {team: risk, splitft.io/job: stolen}}\n        spec:\n"
