@@ -49,6 +49,13 @@ void MakeChildren(const JobSnapshot& snapshot, const spec::FineTuneJob& job, Pla
   }
 }
 
+std::string WhatBecameOf(const PodView* pod) {
+  if (pod == nullptr) {
+    return "its pod was deleted";
+  }
+  return absl::StrCat("pod ", pod->name, " ended", pod->reason.empty() ? "" : " with ", pod->reason);
+}
+
 void MakePods(const JobSnapshot& snapshot, const spec::FineTuneJob& job, const std::vector<MemberState>& members,
               Plan* plan) {
   for (const MemberState& member : members) {
@@ -63,9 +70,8 @@ void MakePods(const JobSnapshot& snapshot, const spec::FineTuneJob& job, const s
           {.warning = true,
            .reason = member.member.role == spec::Role::kWorker ? "WorkerRestarted" : "AggregatorRestarted",
            .action = "Restart",
-           .note = absl::StrCat(Describe(member.member), ": pod ", member.pod->name, " ended",
-                                member.pod->reason.empty() ? "" : " with ", member.pod->reason,
-                                "; its successor is number ", *member.make)});
+           .note = absl::StrCat(Describe(member.member), ": ", WhatBecameOf(member.pod), "; its successor is number ",
+                                *member.make)});
     }
   }
 }

@@ -51,10 +51,26 @@ Fate FateByRule(spec::FailureAction action) {
 
 bool IsOf(const PodView& pod, const Member& member) { return pod.role == member.role && pod.client == member.client; }
 
+// The number of the pod that would follow the one that status tells of; 0 where it tells of none. Pods that somebody
+// deleted are seen nowhere else, and their names are not used again.
+int NextByStatus(const Json& status, const Member& member) {
+  const bool is_worker = member.role == spec::Role::kWorker;
+  const auto members = status.is_object() ? status.find(is_worker ? "clients" : "aggregators") : status.end();
+  if (!status.is_object() || members == status.end() || !members->is_array()) {
+    return 0;
+  }
+  for (const Json& known : *members) {
+    if (known.contains("pod") && (!is_worker || known.value("name", "") == member.client)) {
+      return known.value("restarts", 0) + 1;
+    }
+  }
+  return 0;
+}
+
 // Whether the member's next pod is due, and when.
 void DecideNext(const JobSnapshot& snapshot, const spec::FineTuneJob& job, MemberState* state) {
   if (state->pod == nullptr) {
-    state->make = 0;
+    state->make = NextByStatus(snapshot.status, state->member);
     return;
   }
   const PodView& pod = *state->pod;

@@ -21,7 +21,7 @@ Fate FateOf(const PodView& pod, const spec::Lifecycle& lifecycle);
 // One member as its pods show it.
 struct MemberState {
   Member member;
-  const PodView* pod = nullptr;     // the newest, whatever has become of it; none: it never had one
+  const PodView* pod = nullptr;     // the newest, whatever has become of it; none: it has none now
   int failures = 0;                 // that count against backoffLimit
   std::optional<int> make;          // the index of a pod that is to be made now
   std::optional<WallTime> make_at;  // or then

@@ -191,7 +191,8 @@ Json NextStatus(const JobSnapshot& snapshot, const std::vector<MemberState>& mem
   Json status = snapshot.status.is_object() ? snapshot.status : Json::object();
   status["state"] = JobStateName(outcome.state);
   status["observedGeneration"] = snapshot.generation;
-  status["attempt"] = 1 + (members.front().pod == nullptr ? 0 : members.front().pod->index);
+  const MemberState& aggregator = members.front();
+  status["attempt"] = 1 + (aggregator.pod != nullptr ? aggregator.pod->index : aggregator.make.value_or(0));
   if (outcome.state == JobState::kSuspended) {
     status.erase("startTime");
   } else if (!status.contains("startTime")) {
@@ -199,7 +200,7 @@ Json NextStatus(const JobSnapshot& snapshot, const std::vector<MemberState>& mem
   }
   status["conditions"] = Conditions(snapshot, members, outcome);
   status["clients"] = Clients(snapshot, members);
-  status["aggregators"] = Aggregators(members.front(), **snapshot.job);
+  status["aggregators"] = Aggregators(aggregator, **snapshot.job);
   int64_t ready = 0;
   for (const Json& client : status["clients"]) {
     ready += client.value("ready", false) ? 1 : 0;
@@ -213,7 +214,7 @@ Json NextStatus(const JobSnapshot& snapshot, const std::vector<MemberState>& mem
   if (outcome.state == JobState::kComplete) {
     status["summary"]["remaining"] = "";
     status["adapter"]["path"] = (*snapshot.job)->output.value;
-    if (const std::string sha256 = AdapterSha256(members.front().pod); !sha256.empty()) {
+    if (const std::string sha256 = AdapterSha256(aggregator.pod); !sha256.empty()) {
       status["adapter"]["sha256"] = sha256;
     }
     // The last event may have been missed: the aggregator's own end says that all steps were done.

@@ -162,6 +162,17 @@ TEST_F(Decides, APodThatSomebodyDeletedIsMadeAgainWhenItIsGone) {
   c().Remove("job-worker-bank-0");
   c().Settle();
   EXPECT_EQ(c().Worker("bank")->uid, "pod-4");
+  EXPECT_EQ(c().Worker("bank")->name, "job-worker-bank-1") << "no name is used twice";
+  EXPECT_EQ(c().status()["clients"][0]["restarts"], 1);
+}
+
+TEST_F(Decides, ADeletedAggregatorsSuccessorIsAnotherAttempt) {
+  Begin();
+  c().Train(5);
+  c().Remove("job-aggregator-0");
+  c().Settle();
+  EXPECT_EQ(c().Aggregator()->name, "job-aggregator-1");
+  EXPECT_EQ(c().status()["attempt"], 2);
 }
 
 TEST_F(Decides, APodOnALostNodeIsReplacedAfterAWhile) {
