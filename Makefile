@@ -19,7 +19,7 @@ cluster-down: ## End that cluster and remove all of it
 	@scripts/cluster.sh down
 
 test: configured ## Run all tests but the slow checks
-	@scripts/setup.sh build test kube
+	@scripts/setup.sh build test kube cluster
 	@ninja -C build --quiet
 	@ctest --test-dir build --output-on-failure --parallel $(JOBS)
 

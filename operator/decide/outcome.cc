@@ -85,29 +85,6 @@ std::optional<Outcome> FailureOf(const JobSnapshot& snapshot, const spec::FineTu
   return worst == nullptr ? std::nullopt : std::optional(*worst);
 }
 
-std::optional<Outcome> DeadlineOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job) {
-  const spec::Lifecycle& lifecycle = job.lifecycle;
-  const WallTime start = StartOf(snapshot);
-  if (lifecycle.active_deadline.has_value() && snapshot.now >= start + *lifecycle.active_deadline) {
-    return Outcome{
-        JobState::kFailed, "DeadlineExceeded",
-        absl::StrCat("the job was not done within spec.activeDeadlineSeconds, ", lifecycle.active_deadline->count())};
-  }
-  const bool started = snapshot.progress.has_value() && (IsTraining(*snapshot.progress) || snapshot.progress->step > 0);
-  if (!started && lifecycle.start_deadline.count() > 0 && snapshot.now >= start + lifecycle.start_deadline) {
-    return Outcome{
-        JobState::kFailed, "StartDeadlineExceeded",
-        absl::StrCat("training did not begin within spec.startDeadlineSeconds, ", lifecycle.start_deadline.count())};
-  }
-  if (started && lifecycle.stall_timeout.count() > 0 &&
-      snapshot.now >= LastChange(snapshot) + lifecycle.stall_timeout) {
-    return Outcome{JobState::kFailed, "StepStalled",
-                   absl::StrCat("step ", snapshot.progress->step, " was the last within spec.stallTimeoutSeconds, ",
-                                lifecycle.stall_timeout.count())};
-  }
-  return std::nullopt;
-}
-
 // Why members do not run yet, the first of each reason.
 Outcome WaitingFor(const JobSnapshot& snapshot, const std::vector<MemberState>& members) {
   Outcome outcome{JobState::kPending, "PodsPending", ""};
@@ -143,6 +120,31 @@ Outcome WaitingFor(const JobSnapshot& snapshot, const std::vector<MemberState>& 
     absl::StrAppend(&outcome.message, "; and ", waits.size() - 3, " more");
   }
   return outcome;
+}
+
+std::optional<Outcome> DeadlineOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job,
+                                  const std::vector<MemberState>& members) {
+  const spec::Lifecycle& lifecycle = job.lifecycle;
+  const WallTime start = StartOf(snapshot);
+  if (lifecycle.active_deadline.has_value() && snapshot.now >= start + *lifecycle.active_deadline) {
+    return Outcome{
+        JobState::kFailed, "DeadlineExceeded",
+        absl::StrCat("the job was not done within spec.activeDeadlineSeconds, ", lifecycle.active_deadline->count())};
+  }
+  const bool started = snapshot.progress.has_value() && (IsTraining(*snapshot.progress) || snapshot.progress->step > 0);
+  if (!started && lifecycle.start_deadline.count() > 0 && snapshot.now >= start + lifecycle.start_deadline) {
+    return Outcome{
+        JobState::kFailed, "StartDeadlineExceeded",
+        absl::StrCat("training did not begin within spec.startDeadlineSeconds, ", lifecycle.start_deadline.count(),
+                     "; ", WaitingFor(snapshot, members).message)};
+  }
+  if (started && lifecycle.stall_timeout.count() > 0 &&
+      snapshot.now >= LastChange(snapshot) + lifecycle.stall_timeout) {
+    return Outcome{JobState::kFailed, "StepStalled",
+                   absl::StrCat("step ", snapshot.progress->step, " was the last within spec.stallTimeoutSeconds, ",
+                                lifecycle.stall_timeout.count())};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -197,7 +199,7 @@ Outcome OutcomeOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job, con
     return {JobState::kSuspended, "Suspended",
             "spec.suspend is true; without checkpoints, resuming begins at the first step"};
   }
-  if (std::optional<Outcome> late = DeadlineOf(snapshot, job)) {
+  if (std::optional<Outcome> late = DeadlineOf(snapshot, job, members)) {
     return *late;
   }
   if (snapshot.progress.has_value() && IsTraining(*snapshot.progress)) {
