@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "operator/desired/names.h"
-#include "operator/observe.h"
 #include "operator/types.h"
 
 namespace splitft::controller {
@@ -31,7 +30,8 @@ kube::Informer::Options OptionsOf(const kube::ResourceType& type, const ClusterV
           .indexes = is_job ? std::map<std::string, kube::Informer::Indexer>()
                             : std::map<std::string, kube::Informer::Indexer>{{kByJob, &JobOf}},
           .machine = options.machine,
-          .on_error = options.on_error};
+          .on_error = [type, report = options.on_error](const absl::Status& error) { report(type, error); },
+          .on_relist = [type, report = options.on_relist] { report(type); }};
 }
 
 }  // namespace

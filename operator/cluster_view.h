@@ -10,6 +10,7 @@
 #include "libs/base/mutex.h"
 #include "libs/kube/informer.h"
 #include "operator/decide/snapshot.h"
+#include "operator/observe.h"
 
 namespace splitft::controller {
 
@@ -19,7 +20,9 @@ class ClusterView {
   struct Options {
     std::string name_space;  // empty: all of them
     kube::WatchMachine::Options machine;
-    std::function<void(const absl::Status&)> on_error;
+    // Both are set, and called from the caches' threads.
+    std::function<void(const kube::ResourceType&, const absl::Status&)> on_error;  // of a list or a watch
+    std::function<void(const kube::ResourceType&)> on_relist;                      // as Informer's
   };
   // `changed` is called with a job's key whenever it or one of its children is another. All outlive the view.
   ClusterView(kube::Transport& transport, const Clock& clock, const Options& options,
@@ -39,6 +42,7 @@ class ClusterView {
   bool IsCurrent(const kube::ObjectKey& job) SPLITFT_EXCLUDES(mutex_);
 
   size_t jobs() const { return jobs_->size(); }
+  JobCounts CountJobs() const { return CountByState(jobs_->List()); }
 
  private:
   struct Parsed {

@@ -3,53 +3,64 @@
 #include "libs/kube/client.h"
 #include "libs/kube/event_recorder.h"
 #include "libs/kube/stoppable_wait.h"
-#include "operator/cluster_view.h"
 #include "operator/progress_hub.h"
 #include "operator/reconciler.h"
 
 namespace splitft::controller {
 
 void JobOperator::Run(const std::stop_token& stop) {
-  kube::Client client(transport_, clock_, {});
-  kube::EventRecorder events(client, clock_, {.controller = "splitft.io/operator", .instance = options_.identity});
+  kube::Client client(parts_.transport, parts_.clock, {});
+  kube::EventRecorder events(client, parts_.clock,
+                             {.controller = "splitft.io/operator", .instance = options_.identity});
   // Caches and aggregators feed the queue; the queue's workers read both.
   kube::WorkQueue* queue = nullptr;
-  ClusterView view(transport_, clock_,
-                   {.name_space = options_.name_space,
-                    .machine = options_.watch,
-                    .on_error =
-                        [this](const absl::Status& error) {
-                          log_.Warning("watch", {{"error", std::string(error.message())}});
-                        }},
+  ClusterView view(parts_.transport, parts_.clock, ViewOptions(),
                    [&queue](const kube::ObjectKey& job) { queue->Add(job); });
-  ProgressHub progress(clock_, [&queue](const kube::ObjectKey& job, bool news) {
+  ProgressHub progress(parts_.clock, [&queue](const kube::ObjectKey& job, bool news) {
     queue->AddAfter(job, news ? Duration::zero() : std::chrono::seconds(1));
   });
-  Reconciler reconciler(
-      {.client = client, .view = view, .progress = progress, .events = events, .clock = clock_, .log = log_},
-      options_.settings);
-  kube::Controller controller(clock_,
+  Reconciler reconciler({.client = client,
+                         .view = view,
+                         .progress = progress,
+                         .events = events,
+                         .clock = parts_.clock,
+                         .log = parts_.log},
+                        options_.settings);
+  kube::Controller controller(parts_.clock,
                               {.workers = options_.workers,
                                .queue = options_.queue,
                                .observer = [this](const kube::Controller::Outcome& outcome) { Note(outcome); }},
                               [&](const kube::ObjectKey& job) { return reconciler.Reconcile(job); });
   queue = &controller.queue();
+  const OperatorMetrics::Work work(parts_.metrics, *queue, view);
   view.Start();
-  while (!stop.stop_requested() && !view.WaitForSync(clock_.Now() + std::chrono::milliseconds(200))) {
+  while (!stop.stop_requested() && !view.WaitForSync(parts_.clock.Now() + std::chrono::milliseconds(200))) {
   }
   if (!stop.stop_requested()) {
-    log_.Info("synced", {{"jobs", view.jobs()}});
+    parts_.log.Info("synced", {{"jobs", view.jobs()}});
     controller.Start();
   }
   kube::WaitUnlessStopped(TimePoint::max(), stop);
   view.Stop();  // before the queue that it feeds
   controller.Stop();
-  static_cast<void>(events.Flush(clock_.Now() + std::chrono::seconds(2)));
+  static_cast<void>(events.Flush(parts_.clock.Now() + std::chrono::seconds(2)));
+}
+
+ClusterView::Options JobOperator::ViewOptions() const {
+  return {.name_space = options_.name_space,
+          .machine = options_.watch,
+          .on_error =
+              [this](const kube::ResourceType& type, const absl::Status& error) {
+                parts_.metrics.WatchFailed(type);
+                parts_.log.Warning("watch", {{"resource", type.plural}, {"error", std::string(error.message())}});
+              },
+          .on_relist = [this](const kube::ResourceType& type) { parts_.metrics.Relisted(type); }};
 }
 
 void JobOperator::Note(const kube::Controller::Outcome& outcome) const {
+  parts_.metrics.Reconciled(outcome);
   if (!outcome.status.ok()) {
-    log_.Warning("reconcile", {{"job", outcome.key.text()}, {"error", std::string(outcome.status.message())}});
+    parts_.log.Warning("reconcile", {{"job", outcome.key.text()}, {"error", std::string(outcome.status.message())}});
   }
 }
 

@@ -9,7 +9,9 @@
 #include "libs/kube/transport.h"
 #include "libs/kube/watch.h"
 #include "libs/telemetry/log.h"
+#include "operator/cluster_view.h"
 #include "operator/decide/snapshot.h"
+#include "operator/operator_metrics.h"
 
 namespace splitft::controller {
 
@@ -22,21 +24,25 @@ struct JobOperatorOptions {
   kube::WorkQueue::Options queue;
 };
 
-// Everything that works on jobs, from the caches to the workers. `transport`, `clock` and `log` outlive Run.
+// Everything that works on jobs, from the caches to the workers.
 class JobOperator {
  public:
-  JobOperator(kube::Transport& transport, const Clock& clock, const telemetry::Log& log, JobOperatorOptions options)
-      : transport_(transport), clock_(clock), log_(log), options_(std::move(options)) {}
+  struct Parts {  // all outlive the operator
+    kube::Transport& transport;
+    const Clock& clock;
+    const telemetry::Log& log;
+    const OperatorMetrics& metrics;
+  };
+  JobOperator(Parts parts, JobOperatorOptions options) : parts_(parts), options_(std::move(options)) {}
 
   // Works until `stop`, and then finishes what is under way.
   void Run(const std::stop_token& stop);
 
  private:
+  ClusterView::Options ViewOptions() const;
   void Note(const kube::Controller::Outcome& outcome) const;
 
-  kube::Transport& transport_;
-  const Clock& clock_;
-  const telemetry::Log& log_;
+  const Parts parts_;
   const JobOperatorOptions options_;
 };
 

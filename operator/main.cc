@@ -14,10 +14,13 @@
 #include "libs/kube/cluster.h"
 #include "libs/kube/http_transport.h"
 #include "libs/kube/lease.h"
+#include "libs/kube/observed_transport.h"
 #include "libs/telemetry/exit.h"
 #include "libs/telemetry/log.h"
-#include "operator/health_server.h"
+#include "libs/telemetry/metrics.h"
+#include "libs/telemetry/telemetry_server.h"
 #include "operator/job_operator.h"
+#include "operator/operator_metrics.h"
 
 namespace splitft::controller {
 namespace {
@@ -44,33 +47,49 @@ OperatorSettings SettingsOf(const Flags& flags, const std::string& name_space) {
   return settings;
 }
 
+absl::StatusOr<std::unique_ptr<telemetry::TelemetryServer>> StartServer(const Flags& flags,
+                                                                        telemetry::Metrics& metrics) {
+  constexpr char kFlag[] = "health-address";
+  auto server = telemetry::TelemetryServer::Start(FlagOr(flags, kFlag, "0.0.0.0:8081"), metrics, SystemClock());
+  if (server.ok()) {
+    return server;
+  }
+  const absl::Status error(server.status().code(),
+                           absl::StrCat("--", kFlag, ": ", std::string(server.status().message())));
+  return absl::IsInvalidArgument(error) ? telemetry::WithExitCode(error, telemetry::ExitCode::kUsage) : error;
+}
+
 // Works on jobs while this process leads, until `stop`.
 absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::stop_token& stop) {
   const Clock& clock = SystemClock();
+  telemetry::Metrics all_metrics;
+  telemetry::AddBuildInfo(all_metrics, SPLITFT_VERSION);
+  const OperatorMetrics metrics(all_metrics);
+  SPLITFT_ASSIGN_OR_RETURN(const auto server, StartServer(flags, all_metrics));
   const std::string kubeconfig = FlagOr(flags, "kubeconfig", "");
   SPLITFT_ASSIGN_OR_RETURN(const kube::Cluster cluster,
                            kubeconfig.empty() ? kube::DefaultCluster(clock)
                                               : kube::FromKubeconfig(kubeconfig, FlagOr(flags, "context", ""), clock));
-  SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<kube::Transport> transport,
+  SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<kube::Transport> connections,
                            kube::MakeHttpTransport(cluster, {.connections = 12, .user_agent = kProgram}, clock));
-  SPLITFT_ASSIGN_OR_RETURN(const std::unique_ptr<HealthServer> health,
-                           HealthServer::Start(FlagOr(flags, "health-address", "0.0.0.0:8081")));
+  kube::ObservedTransport transport(*connections, clock,
+                                    [&](const kube::RequestOutcome& outcome) { metrics.Requested(outcome); });
   const std::string identity = Identity();
   const OperatorSettings settings = SettingsOf(flags, cluster.name_space);
   const auto lead = [&](const std::stop_token& lost) {
     log.Info("leading", {{"identity", identity}});
-    JobOperator(*transport, clock, log,
+    JobOperator({.transport = transport, .clock = clock, .log = log, .metrics = metrics},
                 {.name_space = FlagOr(flags, "watch-namespace", ""), .identity = identity, .settings = settings})
         .Run(lost);
     log.Info("no longer leading");
   };
-  health->set_ready(true);  // a follower is ready to take over
+  server->set_ready(true);  // a follower is ready to take over
   if (FlagOr(flags, "leader-elect", "true") == "false") {
     lead(stop);
     return absl::OkStatus();
   }
   const kube::ObjectKey lease{cluster.name_space, FlagOr(flags, "lease-name", kProgram)};
-  kube::LeaderElection(*transport, clock, {.key = lease, .identity = identity}, lead).Run(stop);
+  kube::LeaderElection(transport, clock, {.key = lease, .identity = identity}, lead).Run(stop);
   return absl::OkStatus();
 }
 

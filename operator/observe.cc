@@ -6,7 +6,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/spec/parse.h"
-#include "operator/decide/outcome.h"
 #include "operator/desired/names.h"
 
 namespace splitft::controller {
@@ -125,6 +124,17 @@ JobSnapshot ViewOfJob(const Json& object) {
     snapshot.status = *status;
   }
   return snapshot;
+}
+
+JobCounts CountByState(const std::vector<kube::Object>& jobs) {
+  JobCounts counts;
+  for (const kube::Object& job : jobs) {
+    const std::string_view name = TextAt(*job, {"status", "state"});
+    const auto* known = std::find_if(std::begin(kJobStates), std::end(kJobStates),
+                                     [&](JobState state) { return JobStateName(state) == name; });
+    ++counts[known == std::end(kJobStates) ? JobState::kPending : *known];
+  }
+  return counts;
 }
 
 void TrimPod(Json& pod) {

@@ -38,7 +38,7 @@ absl::Status CheckKey(const ResourceType& type, const ObjectKey& key) {
 }  // namespace
 
 Client::Client(Transport& transport, const Clock& clock, Options options)
-    : transport_(transport), clock_(clock), options_(std::move(options)), backoff_(options_.backoff, options_.seed) {}
+    : transport_(transport), clock_(clock), options_(options), backoff_(options_.backoff, options_.seed) {}
 
 absl::StatusOr<Json> Client::Get(const ResourceType& type, const ObjectKey& key) {
   SPLITFT_RETURN_IF_ERROR(CheckKey(type, key));
@@ -89,7 +89,7 @@ absl::Status Client::Delete(const ResourceType& type, const ObjectKey& key, cons
 absl::StatusOr<Json> Client::Call(const Request& request) {
   const TimePoint deadline = clock_.Now() + options_.patience;
   for (int attempt = 1;; ++attempt) {
-    const absl::StatusOr<Response> response = Attempt(request, deadline - clock_.Now());
+    const absl::StatusOr<Response> response = transport_.Send(request, deadline - clock_.Now());
     absl::Status error = response.status();
     if (response.ok() && response->status / 100 == 2) {
       Json answer = response->body.empty() ? Json() : Json::parse(response->body, nullptr, false);
@@ -118,16 +118,6 @@ Duration Client::BackoffAfter(int failures) {
     wait = backoff_.Next();
   }
   return wait;
-}
-
-absl::StatusOr<Response> Client::Attempt(const Request& request, Duration timeout) {
-  const TimePoint start = clock_.Now();
-  absl::StatusOr<Response> response = transport_.Send(request, timeout);
-  if (options_.observer) {
-    options_.observer(
-        {.request = request, .http_status = response.ok() ? response->status : 0, .latency = clock_.Now() - start});
-  }
-  return response;
 }
 
 }  // namespace splitft::kube

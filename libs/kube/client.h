@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,13 +12,6 @@
 #include "libs/kube/transport.h"
 
 namespace splitft::kube {
-
-// One answered or failed attempt, for metrics.
-struct RequestOutcome {
-  const Request& request;
-  int http_status = 0;  // 0: no answer
-  Duration latency{};
-};
 
 // Asks an API server and waits for the answer. Thread-safe.
 //
@@ -36,7 +28,6 @@ class Client {
     int attempts = 5;
     Backoff::Options backoff{.first = std::chrono::milliseconds(100), .most = std::chrono::seconds(5)};
     uint64_t seed = 0;
-    std::function<void(const RequestOutcome&)> observer;  // called from many threads; may be empty
   };
   // Both outlive the client.
   Client(Transport& transport, const Clock& clock, Options options);
@@ -57,7 +48,6 @@ class Client {
   absl::StatusOr<Json> Call(const Request& request);
 
  private:
-  absl::StatusOr<Response> Attempt(const Request& request, Duration timeout);
   Duration BackoffAfter(int failures) SPLITFT_EXCLUDES(mutex_);
 
   Transport& transport_;

@@ -25,11 +25,12 @@ void Controller::Stop() {
 }
 
 void Controller::Work() {
-  while (const std::optional<ObjectKey> key = queue_.Take(TimePoint::max())) {
+  Duration waited{};
+  while (const std::optional<ObjectKey> key = queue_.Take(TimePoint::max(), &waited)) {
     const TimePoint start = clock_.Now();
     const absl::StatusOr<std::optional<Duration>> again = ReconcileOnce(*key);
     if (options_.observer) {
-      options_.observer({.key = *key, .status = again.status(), .duration = clock_.Now() - start});
+      options_.observer({.key = *key, .status = again.status(), .waited = waited, .duration = clock_.Now() - start});
     }
     if (again.ok()) {
       queue_.Forget(*key);

@@ -23,6 +23,7 @@ class Controller {
   struct Outcome {
     const ObjectKey& key;
     absl::Status status;
+    Duration waited{};  // in the queue
     Duration duration{};
   };
   struct Options {

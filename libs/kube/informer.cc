@@ -117,6 +117,7 @@ void Informer::ListOnce(const WatchMachine::ListPage& page) {
   if (response.ok() && response->status != 200) {
     error = ToStatus(ParseApiError(response->status, response->body, response->retry_after));
   }
+  const bool relists = machine_.synced() && page.continue_token.empty();
   std::vector<Change> changes;
   if (error.ok()) {
     error = machine_.OnPage(Json::parse(response->body, nullptr, false), &changes);
@@ -124,6 +125,9 @@ void Informer::ListOnce(const WatchMachine::ListPage& page) {
   if (!error.ok()) {
     Failed(error);
     return machine_.OnListError(error, clock_.Now());
+  }
+  if (relists && options_.on_relist) {
+    options_.on_relist();
   }
   Publish(changes);
 }

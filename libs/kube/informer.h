@@ -35,6 +35,8 @@ class Informer {
     std::chrono::seconds watch_timeout = std::chrono::seconds(290);
     // Called when a list or a watch failed, from the informer's thread; may be empty.
     std::function<void(const absl::Status&)> on_error;
+    // Called when a list begins anew because the watch had lost its place, likewise.
+    std::function<void()> on_relist;
   };
   // Both outlive the informer. Start begins.
   Informer(Transport& transport, const Clock& clock, Options options);

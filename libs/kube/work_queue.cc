@@ -28,6 +28,7 @@ void WorkQueue::AddAfterFailure(const ObjectKey& key, Duration at_least) {
     const uint64_t seed = options_.seed ^ HashName(key.text());
     Backoff& backoff = failures_.try_emplace(key, options_.backoff, seed).first->second;
     DelayLocked(key, clock_.Now() + std::max(backoff.Next(), at_least));
+    ++counts_.retries;
   }
   changed_.Signal();
 }
@@ -37,7 +38,7 @@ void WorkQueue::Forget(const ObjectKey& key) {
   failures_.erase(key);
 }
 
-std::optional<ObjectKey> WorkQueue::Take(TimePoint deadline) {
+std::optional<ObjectKey> WorkQueue::Take(TimePoint deadline, Duration* waited) {
   const MutexLock lock(mutex_);
   for (;;) {
     const TimePoint now = clock_.Now();
@@ -49,6 +50,9 @@ std::optional<ObjectKey> WorkQueue::Take(TimePoint deadline) {
       const auto first = order_.begin();
       ObjectKey key = std::move(first->second);
       order_.erase(first);
+      if (waited != nullptr) {
+        *waited = now - ready_.at(key).since;
+      }
       ready_.erase(key);
       taken_.insert(key);
       PassOnLocked();
@@ -103,6 +107,11 @@ Duration WorkQueue::longest_wait() const {
   return now - since;
 }
 
+WorkQueue::Counts WorkQueue::counts() const {
+  const MutexLock lock(mutex_);
+  return counts_;
+}
+
 // Whoever leaves Take may have been the only one who knew of the next key or time.
 void WorkQueue::PassOnLocked() {
   if (!order_.empty() || !timeline_.empty()) {
@@ -122,6 +131,7 @@ void WorkQueue::MakeReadyLocked(const ObjectKey& key, TimePoint since) {
     again_.insert(key);
   } else if (ready_.try_emplace(key, Ready{since}).second) {
     order_.emplace(arrivals_++, key);
+    ++counts_.adds;
   }
 }
 

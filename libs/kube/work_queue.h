@@ -31,8 +31,9 @@ class WorkQueue {
   // The key has succeeded, or is gone.
   void Forget(const ObjectKey& key) SPLITFT_EXCLUDES(mutex_);
 
-  // The next key, which is the caller's until Done. Nothing: the queue was closed, or the deadline has passed.
-  std::optional<ObjectKey> Take(TimePoint deadline) SPLITFT_EXCLUDES(mutex_);
+  // The next key, which is the caller's until Done; `waited`, unless null, is how long it could have been taken.
+  // Nothing: the queue was closed, or the deadline has passed.
+  std::optional<ObjectKey> Take(TimePoint deadline, Duration* waited = nullptr) SPLITFT_EXCLUDES(mutex_);
   void Done(const ObjectKey& key) SPLITFT_EXCLUDES(mutex_);
 
   // Wakes everybody who waits; nothing is handed out any more.
@@ -41,6 +42,13 @@ class WorkQueue {
   // Keys that could be taken now, and how long the first of them has waited since it could.
   size_t ready() const SPLITFT_EXCLUDES(mutex_);
   Duration longest_wait() const SPLITFT_EXCLUDES(mutex_);
+
+  // Since the queue is there.
+  struct Counts {
+    uint64_t adds = 0;     // keys that came to be ready; not those that were already
+    uint64_t retries = 0;  // AddAfterFailure
+  };
+  Counts counts() const SPLITFT_EXCLUDES(mutex_);
 
  private:
   struct Ready {
@@ -64,6 +72,7 @@ class WorkQueue {
   std::map<ObjectKey, TimePoint> delayed_ SPLITFT_GUARDED_BY(mutex_);
   std::set<std::pair<TimePoint, ObjectKey>> timeline_ SPLITFT_GUARDED_BY(mutex_);  // delayed_ by time
   std::map<ObjectKey, Backoff> failures_ SPLITFT_GUARDED_BY(mutex_);
+  Counts counts_ SPLITFT_GUARDED_BY(mutex_);
   bool closed_ SPLITFT_GUARDED_BY(mutex_) = false;
 };
 

@@ -11,6 +11,8 @@ namespace splitft::controller {
 
 // What is true of the job as a whole. Exactly one holds at a time.
 enum class JobState { kPending, kStarting, kRunning, kSuspended, kComplete, kFailed };
+inline constexpr JobState kJobStates[] = {JobState::kPending,   JobState::kStarting, JobState::kRunning,
+                                          JobState::kSuspended, JobState::kComplete, JobState::kFailed};
 std::string_view JobStateName(JobState state);
 
 // A state with its cause, for conditions, events and people.

@@ -2,15 +2,20 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <httplib.h>
 
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "libs/kube/client.h"
 #include "libs/kube/http_transport.h"
+#include "libs/kube/observed_transport.h"
+#include "libs/telemetry/telemetry_server.h"
 #include "operator/job_operator.h"
 #include "operator/types.h"
 #include "tests/support/kube/api_server_environment.h"
@@ -77,8 +82,10 @@ class DyingTransport final : public kube::Transport {
 class Running {
  public:
   Running(kube::Transport& transport, const std::string& name_space)
-      : operator_(
-            transport, SystemClock(), log_,
+      : transport_(transport, SystemClock(),
+                   [this](const kube::RequestOutcome& outcome) { metrics_.Requested(outcome); }),
+        operator_(
+            {.transport = transport_, .clock = SystemClock(), .log = log_, .metrics = metrics_},
             {.name_space = name_space,
              .identity = "test",
              .settings = {.worker_image = "worker:1", .aggregator_image = "aggregator:1"},
@@ -86,8 +93,19 @@ class Running {
              .queue = {.backoff = {.first = std::chrono::milliseconds(20), .most = std::chrono::milliseconds(500)}}}),
         thread_([this](const std::stop_token& stop) { operator_.Run(stop); }) {}
 
+  // What Prometheus would read.
+  std::string Scrape() const {
+    const auto answer = httplib::Client("127.0.0.1", server_->port()).Get("/metrics");
+    return answer ? answer->body : "";
+  }
+
  private:
   const telemetry::Log log_{{.program = "operator", .level = telemetry::LogLevel::kError}, SystemClock()};
+  telemetry::Metrics all_metrics_;
+  const OperatorMetrics metrics_{all_metrics_};
+  const std::unique_ptr<telemetry::TelemetryServer> server_ =
+      telemetry::TelemetryServer::Start("127.0.0.1:0", all_metrics_, SystemClock()).value();
+  kube::ObservedTransport transport_;
   JobOperator operator_;
   std::jthread thread_;
 };
@@ -185,6 +203,35 @@ TEST_F(OnAServer, MakesAJobAndThenWritesNothing) {
   EXPECT_NE(after[0], before[0]);
   after[0] = before[0];
   EXPECT_EQ(after, before);
+}
+
+TEST_F(OnAServer, ItsMetricsSayWhatItDoes) {
+  // Its value at a scrape of now; -1 where there is no such series.
+  const auto value = [](const Running& running, const std::string& series) {
+    double found = -1;
+    for (const std::string& line : std::vector<std::string>(absl::StrSplit(running.Scrape(), '\n'))) {
+      if (line.starts_with(series + " ")) {
+        EXPECT_TRUE(absl::SimpleAtod(line.substr(series.size() + 1), &found)) << line;
+      }
+    }
+    return found;
+  };
+  MakeJob("measured");
+  const Running running(*transport_, name_space_);
+  ASSERT_TRUE(Eventually([&] { return IsWhole("measured"); }));
+  EXPECT_EQ(value(running, "splitft_operator_leader"), 1);
+  EXPECT_TRUE(Eventually([&] { return value(running, "splitft_operator_jobs{state=\"Pending\"}") == 1; }));
+  EXPECT_EQ(value(running, "splitft_operator_jobs{state=\"Running\"}"), 0);
+  EXPECT_TRUE(Eventually([&] { return value(running, "splitft_operator_workqueue_depth") == 0; }));
+  const double reconciles = value(running, "splitft_operator_reconcile_total{result=\"success\"}");
+  EXPECT_GE(reconciles, 2) << "one that makes the job's children, one that sees them";
+  EXPECT_GE(value(running, "splitft_operator_workqueue_adds_total"), reconciles);
+  EXPECT_GE(value(running, "splitft_operator_reconcile_duration_seconds_count"), reconciles);
+  EXPECT_GE(value(running, "splitft_operator_workqueue_queue_duration_seconds_count"), reconciles);
+  EXPECT_EQ(value(running, "splitft_operator_api_requests_total{code=\"200\",verb=\"list\"}"), 6) << "kinds";
+  EXPECT_GE(value(running, "splitft_operator_api_requests_total{code=\"201\",verb=\"create\"}"), 7)
+      << "children; events come when they come";
+  EXPECT_GT(value(running, "splitft_operator_api_request_duration_seconds_sum{verb=\"create\"}"), 0);
 }
 
 TEST_F(OnAServer, ACrashAtAnyWriteIsMadeGood) {

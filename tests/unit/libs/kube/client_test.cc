@@ -175,18 +175,5 @@ TEST_F(ClientTest, WithoutANameNothingIsSent) {
   EXPECT_TRUE(client_.Get(kNode, {"", "n1"}).ok());
 }
 
-TEST_F(ClientTest, TheObserverSeesEveryAttempt) {
-  std::vector<int> seen;
-  Client client(transport_, clock_, {.observer = [&](const RequestOutcome& outcome) {
-                  EXPECT_EQ(outcome.request.verb, "get");
-                  seen.push_back(outcome.http_status);
-                }});
-  transport_.Fail(absl::UnavailableError("no connection"));
-  transport_.Answer(503, nullptr);
-  transport_.Answer(200, Object("a"));
-  EXPECT_TRUE(client.Get(kPod, kKey).ok());
-  EXPECT_THAT(seen, ElementsAre(0, 503, 200));
-}
-
 }  // namespace
 }  // namespace splitft::kube

@@ -96,7 +96,7 @@ class EventRecorderTest : public ::testing::Test {
 
   ManualClock clock_;
   ScriptedTransport transport_{clock_};  // it refuses everything, which does not matter
-  Client client_{transport_, clock_, {.attempts = 1, .observer = {}}};
+  Client client_{transport_, clock_, {.attempts = 1}};
 };
 
 TEST_F(EventRecorderTest, WritesWhatWasRecorded) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -62,13 +63,15 @@ class InformerTest : public ::testing::Test {
             .trim = nullptr,
             .indexes = {{"node", &ByNode}},
             .machine = {.page_size = 2, .backoff = {.first = milliseconds(10), .most = milliseconds(40)}, .seed = 1},
-            .on_error = {}};
+            .on_error = {},
+            .on_relist = {}};
   }
   void Start(Informer::Options options = Options()) {
     options.on_error = [this](const absl::Status& error) {
       const MutexLock lock(mutex_);
       errors_.push_back(error);
     };
+    options.on_relist = [this] { ++relists_; };
     informer_ = std::make_unique<Informer>(transport_, SystemClock(), std::move(options));
     informer_->AddListener([this](const Change& change) {
       const MutexLock lock(mutex_);
@@ -113,6 +116,7 @@ class InformerTest : public ::testing::Test {
   Mutex mutex_;
   std::vector<std::string> changes_ SPLITFT_GUARDED_BY(mutex_);
   std::vector<absl::Status> errors_ SPLITFT_GUARDED_BY(mutex_);
+  std::atomic<int> relists_ = 0;
   std::unique_ptr<Informer> informer_;
 };
 
@@ -136,6 +140,7 @@ TEST_F(InformerTest, ListsInPagesAndFollowsTheStream) {
   EXPECT_EQ(transport_.sent()[0].timeout, Duration(seconds(60)));
   EXPECT_EQ(transport_.sent()[2].timeout, Duration(seconds(305)));
   EXPECT_THAT(Errors(), IsEmpty());
+  EXPECT_EQ(relists_, 0);
 }
 
 TEST_F(InformerTest, IsNotInSyncBeforeTheLastPage) {
@@ -157,6 +162,7 @@ TEST_F(InformerTest, AnExpiredWatchListsAgainAndReportsWhatWentMeanwhile) {
   EXPECT_THAT(Changes(), ElementsAre("+a@5", "+b@6", "+a@11", "+a@30", "+c@31", "-b@6"));
   ASSERT_THAT(Errors(), SizeIs(1));
   EXPECT_TRUE(IsExpired(Errors()[0]));
+  EXPECT_EQ(relists_, 1);
 }
 
 TEST_F(InformerTest, AWatchThatIsRefusedAsExpiredListsAgain) {

@@ -144,6 +144,36 @@ TEST_F(WorkQueueTest, SaysHowMuchWaitsAndForHowLong) {
   EXPECT_EQ(queue_.longest_wait(), Duration::zero());
 }
 
+TEST_F(WorkQueueTest, TakeSaysHowLongTheKeyCouldHaveBeenTaken) {
+  Duration waited{};
+  queue_.Add(Key("a"));
+  queue_.AddAfter(Key("b"), seconds(1));
+  clock_.Advance(seconds(3));
+  ASSERT_TRUE(queue_.Take(clock_.Now(), &waited).has_value());
+  EXPECT_EQ(waited, Duration(seconds(3)));
+  ASSERT_TRUE(queue_.Take(clock_.Now(), &waited).has_value());
+  EXPECT_EQ(waited, Duration(seconds(2)));
+}
+
+TEST_F(WorkQueueTest, CountsWhatComesInAndWhatFailed) {
+  queue_.Add(Key("a"));
+  queue_.Add(Key("a"));
+  EXPECT_EQ(queue_.counts().adds, 1U) << "it was there already";
+  ASSERT_EQ(Take(), "a");
+  queue_.Add(Key("a"));
+  EXPECT_EQ(queue_.counts().adds, 1U) << "it comes when it is done";
+  queue_.Done(Key("a"));
+  EXPECT_EQ(queue_.counts().adds, 2U);
+  EXPECT_EQ(TakeAndFinish(), "a");
+  EXPECT_EQ(queue_.counts().retries, 0U);
+  queue_.AddAfterFailure(Key("a"));
+  EXPECT_EQ(queue_.counts().retries, 1U);
+  EXPECT_EQ(queue_.counts().adds, 2U) << "not before its time";
+  clock_.Advance(seconds(1));
+  ASSERT_EQ(TakeAndFinish(), "a");
+  EXPECT_EQ(queue_.counts().adds, 3U);
+}
+
 TEST_F(WorkQueueTest, AClosedQueueGivesNothing) {
   queue_.Add(Key("a"));
   queue_.Close();
