@@ -50,7 +50,7 @@ OperatorSettings SettingsOf(const Flags& flags, const std::string& name_space) {
 absl::StatusOr<std::unique_ptr<telemetry::TelemetryServer>> StartServer(const Flags& flags,
                                                                         telemetry::Metrics& metrics) {
   constexpr char kFlag[] = "health-address";
-  auto server = telemetry::TelemetryServer::Start(FlagOr(flags, kFlag, "0.0.0.0:8081"), metrics, SystemClock());
+  auto server = telemetry::TelemetryServer::Start(FlagOr(flags, kFlag, "0.0.0.0:8081"), metrics);
   if (server.ok()) {
     return server;
   }

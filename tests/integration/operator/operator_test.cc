@@ -104,7 +104,7 @@ class Running {
   telemetry::Metrics all_metrics_;
   const OperatorMetrics metrics_{all_metrics_};
   const std::unique_ptr<telemetry::TelemetryServer> server_ =
-      telemetry::TelemetryServer::Start("127.0.0.1:0", all_metrics_, SystemClock()).value();
+      telemetry::TelemetryServer::Start("127.0.0.1:0", all_metrics_).value();
   kube::ObservedTransport transport_;
   JobOperator operator_;
   std::jthread thread_;
@@ -162,9 +162,10 @@ class OnAServer : public testing::Test {
     const auto object = client_->Get(kFineTuneJob, {name_space_, job});
     return object.ok() ? std::string(TextAt(*object, {"status", "state"})) : "";
   }
-  bool IsWhole(const std::string& job) {
-    return Names(kPod) ==
-               std::vector<std::string>{job + "-aggregator-0", job + "-worker-bank-0", job + "-worker-hospital-0"} &&
+  // `bank`: the number of that client's pod; it grows where a pod was deleted.
+  bool IsWhole(const std::string& job, int bank = 0) {
+    return Names(kPod) == std::vector<std::string>{job + "-aggregator-0", absl::StrCat(job, "-worker-bank-", bank),
+                                                   job + "-worker-hospital-0"} &&
            Names(kConfigMap).size() == 1 && Names(kService).size() == 1 && Names(kNetworkPolicy).size() == 1 &&
            Names(kServiceAccount).size() == 1 && State(job) == "Pending";
   }
@@ -267,7 +268,7 @@ TEST_F(OnAServer, WhatIsDeletedOrEditedWhileItIsDownComesBack) {
                                {{"spec", {{"selector", {{"splitft.io/role", "worker"}}}}}})
                   .ok());
   const Running running(*transport_, name_space_);
-  EXPECT_TRUE(Eventually([&] { return IsWhole("edited"); }));
+  EXPECT_TRUE(Eventually([&] { return IsWhole("edited", 1); }));
   EXPECT_TRUE(Eventually([&] {
     const auto service = client_->Get(kService, {name_space_, "edited-aggregator"});
     return service.ok() && TextAt(*service, {"spec", "selector", "splitft.io/role"}) == "aggregator";
@@ -305,7 +306,7 @@ TEST_F(OnAServer, AnApiServerThatDiesIsWaitedFor) {
   ASSERT_TRUE(environment->server().Kill().ok());
   ASSERT_TRUE(environment->server().Restart().ok());
   ASSERT_TRUE(client_->Delete(kPod, {name_space_, "before-worker-bank-0"}, {.grace_seconds = 0}).ok());
-  EXPECT_TRUE(Eventually([&] { return IsWhole("before"); }));
+  EXPECT_TRUE(Eventually([&] { return IsWhole("before", 1); }));
 }
 
 }  // namespace
