@@ -41,6 +41,7 @@ OperatorSettings SettingsOf(const Flags& flags, const std::string& name_space) {
   OperatorSettings settings;
   settings.worker_image = FlagOr(flags, "worker-image", "splitft/worker:latest");
   settings.aggregator_image = FlagOr(flags, "aggregator-image", "splitft/aggregator:latest");
+  settings.aggregator_cuda_image = FlagOr(flags, "aggregator-cuda-image", "splitft/aggregator-cuda:latest");
   settings.image_pull_policy = FlagOr(flags, "image-pull-policy", "IfNotPresent");
   settings.watcher_namespace = name_space;
   settings.watcher_labels = {{"app.kubernetes.io/name", "splitft-operator"}};
@@ -94,9 +95,10 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
 }
 
 absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log, const std::stop_token& stop) {
-  absl::StatusOr<Flags> flags = ParseFlags(arguments, {},
-                                           {"kubeconfig", "context", "watch-namespace", "leader-elect", "worker-image",
-                                            "aggregator-image", "image-pull-policy", "health-address", "lease-name"});
+  absl::StatusOr<Flags> flags =
+      ParseFlags(arguments, {},
+                 {"kubeconfig", "context", "watch-namespace", "leader-elect", "worker-image", "aggregator-image",
+                  "aggregator-cuda-image", "image-pull-policy", "health-address", "lease-name"});
   if (!flags.ok()) {
     return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
   }

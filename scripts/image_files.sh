@@ -25,10 +25,7 @@ debian_licences "$target/share/licences" "$target"/lib/*
 torch=$(needed_libraries "$build/bin/$program" | sed -n 's|/torch/lib/libtorch_cpu.so$||p')
 if [[ -n $torch ]]; then
   crate_licences "$target/share/licences"
-  for folder in "$torch"/{torch,nvidia_cuda_runtime,nvidia_cuda_cupti}-*.dist-info/licenses; do
-    wheel=$(basename "${folder%.dist-info/licenses}")
-    [[ ! -d $folder ]] || cat "$folder"/* >"$target/share/licences/wheel-$wheel.txt"
-  done
+  wheel_licences "$target/share/licences" $(needed_libraries "$build/bin/$program")
 fi
 chmod -R u=rwX,go=rX "$target"
 find "$target" -exec touch --no-dereference --date=@0 {} +

@@ -16,17 +16,29 @@ Json Probe(int port, int period_seconds, int failures) {
   return {{"tcpSocket", {{"port", port}}}, {"periodSeconds", period_seconds}, {"failureThreshold", failures}};
 }
 
+// Whether the member computes on a GPU. Workers have no image for that yet: theirs is in their template.
+bool NeedsGpu(const spec::FineTuneJob& job, const Member& member) {
+  return member.role == spec::Role::kAggregator && job.aggregator.device.starts_with("cuda");
+}
+
 // As many threads as the container may use cores: its limit or, where it has none, all of the node's.
 Json Environment() {
   return Json::array(
       {{{"name", "OMP_NUM_THREADS"}, {"valueFrom", {{"resourceFieldRef", {{"resource", "limits.cpu"}}}}}}});
 }
 
+std::string ImageOf(const spec::FineTuneJob& job, const Member& member, const OperatorSettings& settings) {
+  if (member.role == spec::Role::kWorker) {
+    return settings.worker_image;
+  }
+  return NeedsGpu(job, member) ? settings.aggregator_cuda_image : settings.aggregator_image;
+}
+
 Json Container(const spec::FineTuneJob& job, const Member& member, const OperatorSettings& settings) {
   const bool is_worker = member.role == spec::Role::kWorker;
   Json container = {
       {"name", "splitft"},
-      {"image", is_worker ? settings.worker_image : settings.aggregator_image},
+      {"image", ImageOf(job, member, settings)},
       {"imagePullPolicy", settings.image_pull_policy},
       {"terminationMessagePolicy", "FallbackToLogsOnError"},
       {"env", Environment()},
@@ -40,10 +52,13 @@ Json Container(const spec::FineTuneJob& job, const Member& member, const Operato
   }
   // While somebody is missing, the job's own deadlines decide how long is waited.
   const auto patience = job.lifecycle.stall_timeout.count() > 0 ? job.lifecycle.stall_timeout.count() : 86'400;
-  container["args"] = {"--job",    kJobPath,    "--listen",          absl::StrCat("0.0.0.0:", settings.port),
-                       "--output", kOutputPath, "--rejoin-patience", std::to_string(patience),
+  container["args"] = {"--job",         kJobPath,    "--listen",          absl::StrCat("0.0.0.0:", settings.port),
+                       "--output",      kOutputPath, "--rejoin-patience", std::to_string(patience),
                        "--result-file", kResultPath};
   container["ports"] = {{{"name", "splitft"}, {"containerPort", settings.port}}};
+  if (NeedsGpu(job, member)) {
+    container["resources"]["limits"]["nvidia.com/gpu"] = 1;
+  }
   container["readinessProbe"] = Probe(settings.port, 2, 3);
   container["livenessProbe"] = Probe(settings.port, 10, 6);
   return container;

@@ -12,6 +12,7 @@ using Json = nlohmann::json;
 struct OperatorSettings {
   std::string worker_image;
   std::string aggregator_image;
+  std::string aggregator_cuda_image;  // for jobs whose aggregator.device is a GPU
   std::string image_pull_policy = "IfNotPresent";
   int port = 7070;  // of the aggregator
   // Which pods may watch aggregators, by their namespace and labels; no labels: none but the job's own.

@@ -27,3 +27,19 @@ crate_licences() {
     [[ -s $target/crate-$crate.txt ]] || rm "$target/crate-$crate.txt" # its manifest alone names the licence
   done
 }
+
+# wheel_licences TARGET LIBRARY...: those of the wheels that these libraries came in.
+wheel_licences() {
+  local target=$1 library folder info
+  shift
+  for folder in $(printf '%s\n' "$@" | xargs realpath | sed -n 's,/\(torch\|nvidia\)/.*,,p' | sort -u); do
+    for info in "$folder"/*.dist-info; do
+      [[ -d $info/licenses ]] || continue
+      for library; do
+        grep -q "/${library##*/}," "$info/RECORD" || continue
+        find "$info/licenses" -type f -exec cat {} + >"$target/wheel-$(basename "${info%.dist-info}").txt"
+        break
+      done
+    done
+  done
+}

@@ -8,6 +8,7 @@
 #   base                           debian:bookworm-slim, by debootstrap
 #   operator, aggregator, worker   splitft/NAME:test, by dockerfiles/NAME.Dockerfile, of the programs in the build
 #                                  folder (${SPLITFT_BUILD:-build}), taken as they are: nothing is compiled
+#   aggregator-cuda                likewise, of those in build-cuda
 #
 # All lies in ${SPLITFT_PREFIX:-~/.cache/splitft}/images. The programs are those of `scripts/setup.sh cluster`.
 set -euo pipefail
@@ -36,12 +37,12 @@ main() {
     case $image in
       pause) provide pause make_pause "$(declare -f make_pause)" ;;
       base) provide base make_base "$base" ;;
-      operator | aggregator | worker)
+      operator | aggregator | worker | aggregator-cuda)
         provide base make_base "$base"
         inputs=$(inputs_of "$image")
         provide "$image" make_program "$inputs"
         ;;
-      *) die "unknown image \"$image\"; known: pause base operator aggregator worker" ;;
+      *) die "unknown image \"$image\"; known: pause base operator aggregator worker aggregator-cuda" ;;
     esac
     echo "$cache/$image.tar"
   done
@@ -102,18 +103,28 @@ make_base() {
   build_image docker.io/library/debian:bookworm-slim "$2" "$work/context"
 }
 
+# program_of NAME: the program that its image runs.
+program_of() {
+  local folder=$build
+  [[ $1 != *-cuda ]] || folder=$root/build-cuda
+  echo "$folder/bin/splitft-${1%-cuda}"
+}
+
 make_program() {
-  local context=$work/context
+  local context=$work/context program
+  program=$(program_of "$1")
   mkdir -p "$context/prebuilt"
   cp -r "$root/dockerfiles" "$context/"
-  "$root/scripts/image_files.sh" "splitft-$1" "$context/prebuilt/splitft-$1" "$build"
+  "$root/scripts/image_files.sh" "$(basename "$program")" "$context/prebuilt/$(basename "$program")" \
+    "$(dirname "$(dirname "$program")")"
   run_buildah pull --quiet "docker-archive:$cache/base.tar"
   build_image "docker.io/splitft/$1:test" "$2" --file "$root/dockerfiles/$1.Dockerfile" "$context"
 }
 
 # inputs_of NAME: what its image is made of, in a few bytes.
 inputs_of() {
-  local program=$build/bin/splitft-$1
+  local program
+  program=$(program_of "$1")
   [[ -x $program ]] || die "there is no $program: run make build"
   {
     cat "$cache/base.inputs" "$program" "$self" "$root"/dockerfiles/* "$root"/scripts/{image_files,bundle/contents}.sh

@@ -24,7 +24,8 @@ spec::FineTuneJob Job(const std::string& more = "") {
 }
 
 const Owner kOwner{.name_space = "default", .name = "job", .uid = "uid"};
-const OperatorSettings kSettings{.worker_image = "worker:1", .aggregator_image = "aggregator:1"};
+const OperatorSettings kSettings{
+    .worker_image = "worker:1", .aggregator_image = "aggregator:1", .aggregator_cuda_image = "aggregator-cuda:1"};
 
 Json Pod(const spec::FineTuneJob& job, const std::string& client) {
   const Member member = client.empty() ? Member{} : Member{spec::Role::kWorker, client};
@@ -70,14 +71,13 @@ TEST(DesiredPod, MountsTheManifestsPathsWhereTheManifestInThePodSaysTheyAre) {
 
 // A kubelet waits for ever for a pod that names one claim twice.
 TEST(DesiredPod, NamesAClaimOnce) {
-  const spec::FineTuneJob job =
-      spec::ParseJob(
-          "apiVersion: splitft.io/v1alpha1\nkind: FineTuneJob\nmetadata: {name: job}\nspec:\n"
-          "  model: {source: {persistentVolumeClaim: all/gpt2}}\n  training: {steps: 100}\n"
-          "  clients: [{name: bank, data: {persistentVolumeClaim: all/bank.txt}}]\n"
-          "  output: {persistentVolumeClaim: all/run}\n",
-          {.base_directory = "/", .overrides = {}})
-          .value();
+  const spec::FineTuneJob job = spec::ParseJob(
+                                    "apiVersion: splitft.io/v1alpha1\nkind: FineTuneJob\nmetadata: {name: job}\nspec:\n"
+                                    "  model: {source: {persistentVolumeClaim: all/gpt2}}\n  training: {steps: 100}\n"
+                                    "  clients: [{name: bank, data: {persistentVolumeClaim: all/bank.txt}}]\n"
+                                    "  output: {persistentVolumeClaim: all/run}\n",
+                                    {.base_directory = "/", .overrides = {}})
+                                    .value();
   for (const char* client : {"", "bank"}) {
     const Json pod = Pod(job, client);
     std::vector<std::string> claims;
@@ -95,8 +95,18 @@ TEST(DesiredPod, NamesAClaimOnce) {
 
 TEST(DesiredPod, RunsAsManyThreadsAsItMayUseCores) {
   const Json env = Pod(Job(), "bank")["spec"]["containers"][0]["env"];
-  EXPECT_EQ(env, (Json{{{"name", "OMP_NUM_THREADS"},
-                        {"valueFrom", {{"resourceFieldRef", {{"resource", "limits.cpu"}}}}}}}));
+  EXPECT_EQ(env,
+            (Json{{{"name", "OMP_NUM_THREADS"}, {"valueFrom", {{"resourceFieldRef", {{"resource", "limits.cpu"}}}}}}}));
+}
+
+TEST(DesiredPod, AnAggregatorOnAGpuHasTheImageAndTheGpu) {
+  spec::FineTuneJob job = Job();
+  EXPECT_EQ(Pod(job, "")["spec"]["containers"][0]["image"], "aggregator:1");
+  job.aggregator.device = "cuda:0";
+  const Json container = Pod(job, "")["spec"]["containers"][0];
+  EXPECT_EQ(container["image"], "aggregator-cuda:1");
+  EXPECT_EQ(container["resources"]["limits"]["nvidia.com/gpu"], 1);
+  EXPECT_FALSE(Pod(job, "bank")["spec"]["containers"][0].contains("resources"));
 }
 
 TEST(LayOver, AVariableIsReplacedAsAWhole) {
