@@ -16,13 +16,20 @@ dir=${2:-$prefix/cluster}
 up() {
   local images tars
   images=(base operator aggregator worker)
+  say "making images of the programs"
   tars=$(tests/support/kube/images.sh "${images[@]}")
-  kubectl get --raw /readyz >/dev/null 2>&1 || "$rig" up "$dir" "$@" >/dev/null
+  kubectl get --raw /readyz >/dev/null 2>&1 || {
+    say "starting a cluster in $dir"
+    "$rig" up "$dir" "$@" >/dev/null
+  }
+  say "giving it the images, and installing the chart"
   # shellcheck disable=SC2086
   "$rig" load-image "$dir" $tars
   offer_volumes
   install_chart
 }
+
+say() { echo "cluster: $*" >&2; }
 
 kubectl() { "$rig" kubectl "$dir" "$@"; }
 
@@ -56,8 +63,7 @@ install_chart() {
 case ${1:-} in
   up)
     up "${@:3}"
-    kubectl get nodes
-    echo
+    say "splitft runs there; in your shell, and then as README.md says:"
     echo "export KUBECONFIG=$dir/admin.kubeconfig PATH=$prefix/kube:\$PATH"
     ;;
   down) "$rig" down "$dir" ;;

@@ -16,14 +16,14 @@ namespace=demo
 steps=24
 PATH=$prefix/kube:$PATH
 
-scenarios=(example worker_killed aggregator_killed drained suspended image_missing nowhere_to_run too_little_memory
+scenarios=(example worker_killed aggregator_killed operator_killed storm drained suspended image_missing nowhere_to_run too_little_memory
   wrong_input deleted namespace_deleted upgraded)
 
 main() {
   local scenario
   skip_unless_possible
   trap clean_up EXIT
-  "$root/scripts/cluster.sh" up "$dir" --owner-pid $$ >/dev/null
+  "$root/scripts/cluster.sh" up "$dir" --owner-pid $$ >"$scratch/up.log" 2>&1 || { cat "$scratch/up.log" >&2; exit 1; }
   export KUBECONFIG=$dir/admin.kubeconfig
   prepare
   for scenario in "${@:-${scenarios[@]}}"; do
@@ -179,6 +179,32 @@ aggregator_killed() {
   k delete pod quickstart-aggregator-0 --grace-period=0 --force >/dev/null 2>&1
   completes
   [[ $(field .status.attempt) == 2 ]] || fail "the attempt is $(field .status.attempt)"
+}
+
+# The other replica takes over, and finds the job as it is.
+operator_killed() {
+  local leader
+  apply
+  wait_until 60 trains
+  leader=$(kubectl --namespace=splitft-system get lease splitft-operator --output=jsonpath='{.spec.holderIdentity}')
+  kubectl --namespace=splitft-system delete pod "${leader%-*}" --grace-period=0 --force >/dev/null 2>&1
+  k delete pod quickstart-worker-theatre-0 --grace-period=0 --force >/dev/null 2>&1
+  completes
+  [[ $(field .status.attempt) == 1 ]] || fail "the aggregator began again"
+  [[ $(pods | wc -l) == 4 ]] || fail "these are not four pods: $(pods | xargs)"
+}
+
+# Workers are killed in their pods, one after the other and at random: what is random is not in the result.
+storm() {
+  local i worker
+  apply
+  wait_until 60 trains
+  for i in {1..5}; do
+    worker=$(k get pods --selector=splitft.io/role=worker --field-selector=status.phase=Running --output=name | shuf -n 1)
+    [[ -z $worker ]] || k delete "$worker" --grace-period=0 --force >/dev/null 2>&1 || true
+    sleep "0.$((RANDOM % 10))"
+  done
+  completes
 }
 
 drained() {
