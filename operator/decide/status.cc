@@ -241,9 +241,11 @@ Json WithoutFigures(const Json& status) {
       client.erase("stepSeconds");
     }
   }
-  for (Json& condition : rest.contains("conditions") ? rest["conditions"] : Json::array()) {
-    if (condition.value("type", "") == "Running") {
-      condition.erase("message");  // has the step in it
+  if (rest.contains("conditions")) {
+    for (Json& condition : rest["conditions"]) {
+      if (condition.value("type", "") == "Running") {
+        condition.erase("message");  // has the step in it
+      }
     }
   }
   return rest;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "operator/decide/outcome.h"
+#include "operator/decide/status.h"
 #include "tests/support/operator_cluster.h"
 
 namespace splitft::controller {
@@ -64,6 +65,17 @@ TEST_F(Decides, RunsWhenTheAggregatorSaysSo) {
   EXPECT_EQ(c().status()["summary"]["clients"], "2/2");
   EXPECT_EQ(c().status()["progress"]["loss"], "2.5000");
   EXPECT_EQ(c().status()["summary"]["remaining"], "47s");
+}
+
+TEST_F(Decides, AStepMoreIsNothingButFigures) {
+  Begin();
+  c().Train(7);
+  c().Settle();
+  const Json before = c().status();
+  c().Train(8);
+  c().Settle();
+  EXPECT_NE(c().status(), before);
+  EXPECT_EQ(WithoutFigures(c().status()), WithoutFigures(before));
 }
 
 TEST_F(Decides, CompleteWhenTheAggregatorHasSucceeded) {
