@@ -11,7 +11,7 @@ namespace splitft::crd {
 Json FineTuneJobDefinition();
 
 // api/crd/finetunejobs.yaml: the definition after a comment. The file is committed, since it is a contract that people
-// read and charts carry; a test holds it equal to this.
+// read, and once more in charts/splitft, since Helm looks at nothing outside a chart; a test holds both equal to this.
 std::string FineTuneJobYaml();
 
 }  // namespace splitft::crd

@@ -10,7 +10,6 @@
 #include "api/crd/pod_template.h"
 #include "libs/spec/range_text.h"
 #include "libs/spec/scalars.h"
-#include "libs/spec/schema.h"
 
 namespace splitft::crd {
 namespace {
@@ -59,11 +58,7 @@ std::string RangeSentence(const FieldInfo& field) {
 
 // With what kubectl explain does not show by itself, or not in full: bounds, words, the default.
 std::string Description(const FieldInfo& field, bool required) {
-  std::string text = field.meaning;
-  if (field.one_of && NameOf(field.path) == "path") {
-    text += " For splitft run only: in a cluster it is refused.";
-  }
-  absl::StrAppend(&text, RangeSentence(field));
+  std::string text = absl::StrCat(Meaning(field), RangeSentence(field));
   if (!required && !field.default_text.empty()) {
     absl::StrAppend(&text, " Default: ", field.default_text, ".");
   }
@@ -162,6 +157,12 @@ std::optional<Json> DefaultOf(const FieldInfo& field, bool required) {
 }
 
 }  // namespace
+
+bool IsLocal(const FieldInfo& field) { return field.one_of && NameOf(field.path) == "path"; }
+
+std::string Meaning(const FieldInfo& field) {
+  return absl::StrCat(field.meaning, IsLocal(field) ? " For splitft run only: in a cluster it is refused." : "");
+}
 
 Json& SchemaAt(Json& root, std::string_view path) {
   Json* schema = &root;

@@ -1,5 +1,6 @@
 #include "api/crd/status.h"
 
+#include "api/crd/vocabulary.h"
 #include "libs/spec/schema.h"
 
 namespace splitft::crd {
@@ -22,6 +23,14 @@ int MostClients() {
     }
   }
   return 1;
+}
+
+Names StateNames() {
+  Names names;
+  for (const Term& state : States()) {
+    names.push_back(state.name);
+  }
+  return names;
 }
 
 Json Conditions() {
@@ -122,8 +131,7 @@ Json Column(const char* name, const char* type, const char* path, const char* de
 Json StatusSchema() {
   return Object("What the operator knows of the job. Nobody else writes it.",
                 {
-                    {"state", Word("The job's state in one word; conditions say why.",
-                                   {"Pending", "Starting", "Running", "Suspended", "Complete", "Failed"})},
+                    {"state", Word("The job's state in one word; conditions say why.", StateNames())},
                     {"observedGeneration", Count("The metadata.generation that this status speaks of.")},
                     {"attempt", Count("How often the training was begun or taken up, counted from 1.")},
                     {"startTime", Time("When the pods were first made, or made again after the job was suspended.")},

@@ -1,10 +1,11 @@
+{{/* Whatever a chart above calls this one: NetworkPolicies of jobs know the operator's pods by it. */}}
 {{- define "splitft.name" -}}
-{{- printf "%s-operator" .Chart.Name -}}
+splitft-operator
 {{- end -}}
 
-{{/* The release's own name, or the chart's where they are the same. */}}
+{{/* With the release's name before it, unless that says the same. */}}
 {{- define "splitft.fullname" -}}
-{{- if eq .Release.Name .Chart.Name -}}
+{{- if eq .Release.Name "splitft" -}}
 {{- include "splitft.name" . -}}
 {{- else -}}
 {{- printf "%s-%s" (.Release.Name | trunc 46 | trimSuffix "-") (include "splitft.name" .) -}}
@@ -13,7 +14,13 @@
 
 {{- define "splitft.selector" -}}
 app.kubernetes.io/name: {{ include "splitft.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{/* Of the pod of `helm test`, which is no operator. */}}
+{{- define "splitft.testSelector" -}}
+app.kubernetes.io/name: {{ include "splitft.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "splitft.labels" -}}
@@ -21,7 +28,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: splitft
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{/* An image of `.image`, whose tag is the chart's own unless it names one. */}}
