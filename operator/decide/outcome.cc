@@ -133,10 +133,9 @@ std::optional<Outcome> DeadlineOf(const JobSnapshot& snapshot, const spec::FineT
   }
   const bool started = snapshot.progress.has_value() && (IsTraining(*snapshot.progress) || snapshot.progress->step > 0);
   if (!started && lifecycle.start_deadline.count() > 0 && snapshot.now >= start + lifecycle.start_deadline) {
-    return Outcome{
-        JobState::kFailed, "StartDeadlineExceeded",
-        absl::StrCat("training did not begin within spec.startDeadlineSeconds, ", lifecycle.start_deadline.count(),
-                     "; ", WaitingFor(snapshot, members).message)};
+    return Outcome{JobState::kFailed, "StartDeadlineExceeded",
+                   absl::StrCat("training did not begin within spec.startDeadlineSeconds, ",
+                                lifecycle.start_deadline.count(), "; ", WaitingFor(snapshot, members).message)};
   }
   if (started && lifecycle.stall_timeout.count() > 0 &&
       snapshot.now >= LastChange(snapshot) + lifecycle.stall_timeout) {
