@@ -163,7 +163,6 @@ void TrimPod(Json& pod) {
 
 void TrimChild(Json& child) {
   if (const auto metadata = child.find("metadata"); metadata != child.end()) {
-    metadata->erase("managedFields");
     metadata->erase("creationTimestamp");
   }
 }
