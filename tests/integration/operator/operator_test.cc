@@ -169,9 +169,8 @@ class OnAServer : public testing::Test {
            names[2] == job + "-worker-hospital-0";
   }
   bool IsWhole(const std::string& job) {
-    return EveryMemberHasAPod(job) &&
-           Names(kConfigMap).size() == 1 && Names(kService).size() == 1 && Names(kNetworkPolicy).size() == 1 &&
-           Names(kServiceAccount).size() == 1 && State(job) == "Pending";
+    return EveryMemberHasAPod(job) && Names(kConfigMap).size() == 1 && Names(kService).size() == 1 &&
+           Names(kNetworkPolicy).size() == 1 && Names(kServiceAccount).size() == 1 && State(job) == "Pending";
   }
   static bool Eventually(const std::function<bool()>& condition) {
     for (int i = 0; i < 600 && !condition(); ++i) {
