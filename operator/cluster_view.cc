@@ -26,10 +26,10 @@ std::string VersionsOf(const JobSnapshot& snapshot) {
   return text;
 }
 
-// Who wrote which field. Objects come as "items" of lists and as "object" of watch events.
-std::vector<kube::MemberName> UnreadOfAny() { return {{"metadata", "managedFields"}}; }
+// Among others, who wrote which field. Objects come as "items" of lists and as "object" of watch events.
+std::vector<kube::MemberName> UnreadOfAny() { return {{"metadata", "managedFields"}, {"metadata", "annotations"}}; }
 std::vector<kube::MemberName> UnreadOfPod() {
-  return {{"metadata", "managedFields"}, {"items", "spec"}, {"object", "spec"}};
+  return {{"metadata", "managedFields"}, {"metadata", "annotations"}, {"items", "spec"}, {"object", "spec"}};
 }
 
 kube::Informer::Options OptionsOf(const kube::ResourceType& type, const ClusterView::Options& options) {
@@ -38,7 +38,7 @@ kube::Informer::Options OptionsOf(const kube::ResourceType& type, const ClusterV
           .name_space = options.name_space,
           .label_selector = is_job ? "" : absl::StrCat(kManagedByLabel, "=", kManagedByValue),
           .leave_out = type == kPod ? UnreadOfPod() : UnreadOfAny(),
-          .trim = is_job         ? nullptr
+          .trim = is_job         ? &TrimJob
                   : type == kPod ? &TrimPod
                                  : &TrimChild,
           .indexes = is_job ? std::map<std::string, kube::Informer::Indexer>()
@@ -109,6 +109,11 @@ std::optional<JobSnapshot> ClusterView::Snapshot(const kube::ObjectKey& job) {
     }
   }
   snapshot.children_are_as_wanted = !parsed.wanted_children.empty() && parsed.wanted_children == VersionsOf(snapshot);
+  if (!snapshot.children_are_as_wanted) {
+    for (auto& [name, child] : snapshot.children) {
+      child = std::make_shared<const kube::Json>(WholeChild(*child));
+    }
+  }
   return snapshot;
 }
 

@@ -20,19 +20,20 @@ class Builder {
   bool number_integer(Json::number_integer_t value) { return Add(value); }
   bool number_unsigned(Json::number_unsigned_t value) { return Add(value); }
   bool number_float(Json::number_float_t value, const std::string& /*text*/) { return Add(value); }
-  bool string(std::string& value) { return Add(std::move(value)); }
+  // Copies, as of names: the parser's own buffer has room to spare, which would be kept.
+  bool string(const std::string& value) { return Add(value); }
   bool binary(Json::binary_t& /*value*/) { return false; }  // there is none in text
   bool start_object(size_t /*size*/) { return Open(Json::value_t::object); }
   bool start_array(size_t /*size*/) { return Open(Json::value_t::array); }
   bool end_object() { return Close(); }
   bool end_array() { return Close(); }
-  bool key(std::string& name) {
+  bool key(const std::string& name) {
     if (skipped_depth_ == 0) {
       const std::string_view parent = open_.back().name;
       skip_value_ = std::any_of(leave_out_.begin(), leave_out_.end(), [&](const MemberName& member) {
         return member.name == name && member.parent == parent;
       });
-      name_ = std::move(name);
+      name_ = name;
     }
     return true;
   }
@@ -77,8 +78,7 @@ class Builder {
       parent.value->push_back(std::move(value));
       return {&parent.value->back(), parent.name};
     }
-    const auto [member, is_new] =
-        parent.value->get_ref<Json::object_t&>().insert_or_assign(std::move(name_), std::move(value));
+    const auto [member, is_new] = parent.value->get_ref<Json::object_t&>().insert_or_assign(name_, std::move(value));
     return {&member->second, member->first};
   }
 

@@ -11,6 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from programs import cpu_seconds
+
 SCRIPT = Path(__file__).resolve().parent.parent / "support/kube/api_level.sh"
 PARALLEL = 16  # connections of many requests at once
 WRITES = re.compile(r'^apiserver_request_total\{(?:.*,)?resource="(\w+)".*verb="(?:POST|PUT|PATCH|APPLY|DELETE)".* (\S+)$', re.M)
@@ -87,6 +89,20 @@ class ApiServer:
         for resource, count in WRITES.findall(self.ask("GET", "/metrics").decode()):
             if resource != "leases":
                 found[resource] = found.get(resource, 0) + int(float(count))
+        return found
+
+    def cpu_seconds(self) -> float:
+        """What etcd and the API server have used."""
+        own = str(self.folder).encode()
+        found = 0.0
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit():
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    if words[0].endswith((b"/etcd", b"/kube-apiserver")) and any(own in word for word in words[1:]):
+                        found += cpu_seconds(int(entry.name))
+            except OSError:  # it ended meanwhile
+                continue
         return found
 
     def _script(self, command: str, *arguments: str) -> None:

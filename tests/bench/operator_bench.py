@@ -35,7 +35,6 @@ class Bench:
         self.operator = operator
         self.jobs = jobs
         self.log = server.folder / f"log/{operator.name}.log"
-        self._writes: dict = {}
 
     def idle(self, figures: dict) -> None:
         """Start without jobs; then one job after the other, from the request that makes it to its last pod."""
@@ -55,7 +54,7 @@ class Bench:
     def backlog(self, figures: dict) -> None:
         """All jobs are there when the operator starts."""
         self._create_all()
-        self._writes = self.server.writes()
+        self._note_server()
         with Process(self.operator, self.server, self.log) as process:
             figures["backlog"] = self._until_settled(process, self._await_pods())
         self._wipe()
@@ -64,7 +63,7 @@ class Bench:
         """Jobs are made as fast as the server takes them, while the operator runs."""
         with Process(self.operator, self.server, self.log) as process:
             before = process.cpu_seconds()
-            self._writes = self.server.writes()
+            self._note_server()
             start = time.perf_counter()
             self._create_all()
             figures["burst"] = self._until_settled(process, self._await_pods(), since=start, cpu_before=before)
@@ -98,8 +97,12 @@ class Bench:
             cpu_seconds=cpu,
             pods_per_cpu_second=total / cpu,
             peak_bytes=process.peak_bytes(),
+            server_cpu_seconds=self.server.cpu_seconds() - self._server_cpu,
             written=difference(self._writes, self.server.writes()),
         )
+
+    def _note_server(self) -> None:
+        self._writes, self._server_cpu = self.server.writes(), self.server.cpu_seconds()
 
     def _await_pods(self) -> dict:
         """When the first pod was seen, and the last."""

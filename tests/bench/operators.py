@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_server import ApiServer
-from programs import peak_bytes
+from programs import cpu_seconds, peak_bytes
 
 NAMESPACE = "bench"
 ROOT = Path(__file__).resolve().parent.parent.parent
-TICKS = os.sysconf("SC_CLK_TCK")
 # Where training-operator looks for the certificate of its webhooks, whatever it is told.
 CERTIFICATES = Path("/tmp/k8s-webhook-server/serving-certs")
 
@@ -188,8 +187,7 @@ class Process:
         self.ready_seconds = time.perf_counter() - self.started
 
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return cpu_seconds(self._process.pid)
 
     def peak_bytes(self) -> int:
         return peak_bytes(self._process.pid)

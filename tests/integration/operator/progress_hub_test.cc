@@ -32,7 +32,7 @@ class Aggregator final : public control::Control::CallbackService {
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
   }
-  ~Aggregator() override { server_->Shutdown(std::chrono::system_clock::now()); }
+  ~Aggregator() override { server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME)); }
 
   int port() const { return port_; }
   std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
