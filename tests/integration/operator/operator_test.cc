@@ -33,9 +33,14 @@ class ClusterWithJobs : public ApiServerEnvironment {
     const auto applied =
         server().Kubectl({"apply", "--server-side", "-f", SPLITFT_SOURCE_DIR "/api/crd/finetunejobs.yaml"});
     ASSERT_TRUE(applied.ok()) << applied.status();
-    const auto served =
-        server().Kubectl({"wait", "--for=condition=Established", "--timeout=60s", "crd/finetunejobs.splitft.io"});
-    ASSERT_TRUE(served.ok()) << served.status();
+    absl::Status served = absl::UnavailableError("not asked yet");
+    for (int i = 0; i < 50 && !served.ok(); ++i) {  // kubectl gives up on a kind that has no conditions yet
+      SystemClock().SleepFor(std::chrono::milliseconds(100));
+      served = server()
+                   .Kubectl({"wait", "--for=condition=Established", "--timeout=60s", "crd/finetunejobs.splitft.io"})
+                   .status();
+    }
+    ASSERT_TRUE(served.ok()) << served;
   }
 };
 auto* const environment = static_cast<ApiServerEnvironment*>(testing::AddGlobalTestEnvironment(new ClusterWithJobs));
