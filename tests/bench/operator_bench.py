@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our operator against Kubeflow's, both on one API server without nodes: 1,000 jobs of four pods.
 
-    operator_bench.py BUILD [--jobs N] [--only splitft,training-operator] [--phases idle,burst,backlog]
+    operator_bench.py BUILD [--jobs N] [--only splitft,training-operator] [--phases idle,burst,backlog,steady]
 
 As a program of its own it makes one turn and prints all figures: for profiling. `run` makes the table's rows.
 """
@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -67,13 +68,20 @@ class Bench:
             start = time.perf_counter()
             self._create_all()
             figures["burst"] = self._until_settled(process, self._await_pods(), since=start, cpu_before=before)
-            with self.operator.members():
-                self._run_pods()
-                figures["steady"] = self._steady(process)
         self._wipe()
 
-    def _steady(self, process: Process) -> dict:
-        process.wait_until_settled()
+    def steady(self, figures: dict) -> None:
+        """All jobs run, and nothing happens."""
+        with Process(self.operator, self.server, self.log) as process:
+            self._create_all()
+            self._await_pods()
+            with self.operator.members():
+                self._run_pods()
+                process.wait_until_settled()
+                figures["steady"] = self._watch_idle(process)
+        self._wipe()
+
+    def _watch_idle(self, process: Process) -> dict:
         before, cpu = self.server.writes(), process.cpu_seconds()
         time.sleep(STEADY_S)
         cpu = process.cpu_seconds() - cpu
@@ -152,7 +160,7 @@ def difference(before: dict, after: dict) -> dict:
     return {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
 
 
-PHASES = ("idle", "burst", "backlog")
+PHASES = ("idle", "burst", "backlog", "steady")
 
 
 def both(build: Path) -> list[Operator]:
@@ -185,6 +193,7 @@ def main() -> None:
     parser.add_argument("--only", default="splitft,training-operator")
     parser.add_argument("--phases", default=",".join(PHASES))
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     operators = [operator for operator in both(asked.build) if operator.name in asked.only.split(",")]
     with tempfile.TemporaryDirectory(prefix="splitft-bench-") as work:
         print(json.dumps(measure(operators, Path(work) / "rig", asked.jobs, asked.phases.split(",")), indent=1))
