@@ -24,7 +24,7 @@ test: configured ## Run all tests but the slow checks
 	@ctest --test-dir build --output-on-failure --parallel $(JOBS)
 
 bench: build ## Measure, and print the table of docs/benchmarks.md
-	@scripts/setup.sh test
+	@scripts/setup.sh test kube bench-kube
 	@ninja -C build --quiet bench
 	@tests/bench/run build
 

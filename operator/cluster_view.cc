@@ -17,13 +17,27 @@ std::vector<std::string> JobOf(const kube::Json& child) {
                        std::string(kube::TextAt(child, {"metadata", "labels", kJobLabel})))};
 }
 
-void TrimJob(kube::Json& job) { job["metadata"].erase("managedFields"); }
+// Which objects the snapshot's children are, in which versions.
+std::string VersionsOf(const JobSnapshot& snapshot) {
+  std::string text;
+  for (const auto& [name, child] : snapshot.children) {
+    absl::StrAppend(&text, name, "=", std::string(kube::ResourceVersionOf(*child)), ";");
+  }
+  return text;
+}
+
+// Among others, who wrote which field. Objects come as "items" of lists and as "object" of watch events.
+std::vector<kube::MemberName> UnreadOfAny() { return {{"metadata", "managedFields"}, {"metadata", "annotations"}}; }
+std::vector<kube::MemberName> UnreadOfPod() {
+  return {{"metadata", "managedFields"}, {"metadata", "annotations"}, {"items", "spec"}, {"object", "spec"}};
+}
 
 kube::Informer::Options OptionsOf(const kube::ResourceType& type, const ClusterView::Options& options) {
   const bool is_job = type == kFineTuneJob;
   return {.type = type,
           .name_space = options.name_space,
           .label_selector = is_job ? "" : absl::StrCat(kManagedByLabel, "=", kManagedByValue),
+          .leave_out = type == kPod ? UnreadOfPod() : UnreadOfAny(),
           .trim = is_job         ? &TrimJob
                   : type == kPod ? &TrimPod
                                  : &TrimChild,
@@ -80,7 +94,8 @@ std::optional<JobSnapshot> ClusterView::Snapshot(const kube::ObjectKey& job) {
     return std::nullopt;
   }
   JobSnapshot snapshot = ViewOfJob(*object);
-  snapshot.job = Parse(job, *object);
+  const Parsed parsed = Parse(job, *object);
+  snapshot.job = parsed.job;
   for (const auto& [kind, informer] : children_) {
     for (const kube::Object& child : informer->ByIndex(kByJob, job.text())) {
       if (kube::ControllerUidOf(*child) != snapshot.uid) {
@@ -93,7 +108,22 @@ std::optional<JobSnapshot> ClusterView::Snapshot(const kube::ObjectKey& job) {
       }
     }
   }
+  snapshot.children_are_as_wanted = !parsed.wanted_children.empty() && parsed.wanted_children == VersionsOf(snapshot);
+  if (!snapshot.children_are_as_wanted) {
+    for (auto& [name, child] : snapshot.children) {
+      child = std::make_shared<const kube::Json>(WholeChild(*child));
+    }
+  }
   return snapshot;
+}
+
+void ClusterView::ChildrenAreAsWanted(const kube::ObjectKey& job, const JobSnapshot& snapshot) {
+  std::string versions = VersionsOf(snapshot);
+  const MutexLock lock(mutex_);
+  if (const auto known = parsed_.find(job);
+      known != parsed_.end() && known->second.uid == snapshot.uid && known->second.generation == snapshot.generation) {
+    known->second.wanted_children = std::move(versions);
+  }
 }
 
 void ClusterView::Wrote(const kube::ObjectKey& job, const kube::ResourceType& type, const kube::Json& object) {
@@ -121,20 +151,23 @@ bool ClusterView::IsCurrent(const kube::ObjectKey& job) {
   return true;
 }
 
-ParsedJob ClusterView::Parse(const kube::ObjectKey& key, const kube::Json& object) {
+ClusterView::Parsed ClusterView::Parse(const kube::ObjectKey& key, const kube::Json& object) {
   const std::string uid(kube::UidOf(object));
   const int64_t generation = kube::IntegerAt(object, {"metadata", "generation"});
   {
     const MutexLock lock(mutex_);
     if (const auto known = parsed_.find(key);
         known != parsed_.end() && known->second.uid == uid && known->second.generation == generation) {
-      return known->second.job;
+      return known->second;
     }
   }
-  auto job = std::make_shared<const absl::StatusOr<spec::FineTuneJob>>(ParseJobObject(object));
+  const Parsed parsed{.uid = uid,
+                      .generation = generation,
+                      .job = std::make_shared<const absl::StatusOr<spec::FineTuneJob>>(ParseJobObject(object)),
+                      .wanted_children = {}};
   const MutexLock lock(mutex_);
-  parsed_[key] = {.uid = uid, .generation = generation, .job = job};
-  return job;
+  parsed_[key] = parsed;
+  return parsed;
 }
 
 }  // namespace splitft::controller

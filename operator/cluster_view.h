@@ -41,6 +41,10 @@ class ClusterView {
   // Whether the caches have seen all that was written about `job`.
   bool IsCurrent(const kube::ObjectKey& job) SPLITFT_EXCLUDES(mutex_);
 
+  // Nothing is to be done about the children of `snapshot`, says Decide. Later snapshots of the same children, of the
+  // same generation of the job, say so.
+  void ChildrenAreAsWanted(const kube::ObjectKey& job, const JobSnapshot& snapshot) SPLITFT_EXCLUDES(mutex_);
+
   size_t jobs() const { return jobs_->size(); }
   JobCounts CountJobs() const { return CountByState(jobs_->List()); }
 
@@ -49,10 +53,12 @@ class ClusterView {
     std::string uid;
     int64_t generation = 0;
     ParsedJob job;
+    std::string wanted_children;  // their versions when they were found to be as wanted
   };
 
   kube::Informer* InformerOf(const kube::ResourceType& type);
-  ParsedJob Parse(const kube::ObjectKey& key, const kube::Json& object) SPLITFT_EXCLUDES(mutex_);
+  // Of the job's spec as it is in `object`; read once for each generation.
+  Parsed Parse(const kube::ObjectKey& key, const kube::Json& object) SPLITFT_EXCLUDES(mutex_);
 
   std::unique_ptr<kube::Informer> jobs_;
   std::map<std::string, std::unique_ptr<kube::Informer>> children_;  // by kind

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <initializer_list>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@ using kube::TextAt;
 
 // What etcd holds of one object.
 constexpr size_t kJobLimitBytes = 2 << 20;
+constexpr char kWhole[] = "whole";  // of a trimmed child: all of it, as text
 
 // What the reader of manifests takes: a job as it was applied. Fields that are not of the manifest are left out.
 std::string ManifestOf(const Json& object) {
@@ -23,10 +25,12 @@ std::string ManifestOf(const Json& object) {
   for (const char* field : {"name", "namespace"}) {
     manifest["metadata"][field] = TextAt(object, {"metadata", field});
   }
+  std::string text = manifest.dump();  // JSON is YAML
   if (const Json* spec = kube::Find(object, {"spec"}); spec != nullptr) {
-    manifest["spec"] = *spec;
+    text.pop_back();
+    absl::StrAppend(&text, ",\"spec\":", spec->is_string() ? spec->get<std::string>() : spec->dump(), "}");
   }
-  return manifest.dump();  // JSON is YAML
+  return text;
 }
 
 const Json* Condition(const Json& pod, std::string_view type) {
@@ -71,6 +75,42 @@ void ReadContainer(const Json& state, PodView* view) {
       view->message = TextAt(*waiting, {"message"});
     }
   }
+}
+
+// Without the room that a text has which grew.
+std::string TextOf(const Json& value) {
+  std::string text = value.dump();
+  text.shrink_to_fit();
+  return text;
+}
+
+// The members `fields` of object.`part`, taken out of it.
+void Move(Json& object, const char* part, std::initializer_list<const char*> fields, Json* kept) {
+  const auto from = object.find(part);
+  for (const char* field : fields) {
+    if (from == object.end() || !from->is_object()) {
+      return;
+    }
+    if (const auto value = from->find(field); value != from->end()) {
+      (*kept)[field] = std::move(*value);
+    }
+  }
+}
+
+// What says which object it is, of which version, and whose.
+Json KeptMetadata(Json& object) {
+  Json metadata = Json::object();
+  for (const char* label : {kJobLabel, kRoleLabel, kClientLabel, kIndexLabel}) {
+    if (const Json* value = kube::Find(object, {"metadata", "labels", label}); value != nullptr) {
+      metadata["labels"][label] = *value;
+    }
+  }
+  if (const std::string owner(kube::ControllerUidOf(object)); !owner.empty()) {
+    metadata["ownerReferences"] = Json::array({{{"uid", owner}, {"controller", true}}});
+  }
+  Move(object, "metadata", {"name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"},
+       &metadata);
+  return metadata;
 }
 
 }  // namespace
@@ -138,34 +178,36 @@ JobCounts CountByState(const std::vector<kube::Object>& jobs) {
 }
 
 void TrimPod(Json& pod) {
-  Json metadata = Json::object();
-  for (const char* field : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"}) {
-    if (const Json* value = kube::Find(pod, {"metadata", field}); value != nullptr) {
-      metadata[field] = *value;
-    }
-  }
-  for (const char* label : {kJobLabel, kRoleLabel, kClientLabel, kIndexLabel}) {
-    if (const Json* value = kube::Find(pod, {"metadata", "labels", label}); value != nullptr) {
-      metadata["labels"][label] = *value;
-    }
-  }
-  if (const std::string owner(kube::ControllerUidOf(pod)); !owner.empty()) {
-    metadata["ownerReferences"] = Json::array({{{"uid", owner}, {"controller", true}}});
-  }
   Json status = Json::object();
-  for (const char* field : {"phase", "podIP", "reason", "message", "conditions", "containerStatuses"}) {
-    if (const Json* value = kube::Find(pod, {"status", field}); value != nullptr) {
-      status[field] = *value;
+  Move(pod, "status", {"phase", "podIP", "reason", "message"}, &status);
+  for (const char* type : {"Ready", "PodScheduled", "DisruptionTarget"}) {
+    if (const Json* condition = Condition(pod, type); condition != nullptr) {
+      Json kept = {{"type", type}};
+      for (const char* field : {"status", "reason", "message"}) {
+        if (const Json* value = kube::Find(*condition, {field}); value != nullptr) {
+          kept[field] = *value;
+        }
+      }
+      status["conditions"].push_back(std::move(kept));
     }
   }
-  pod = {{"metadata", std::move(metadata)}, {"status", std::move(status)}};
+  if (const Json* state = ContainerState(pod); state != nullptr) {
+    status["containerStatuses"] = Json::array({{{"state", *state}}});
+  }
+  pod = {{"metadata", KeptMetadata(pod)}, {"status", std::move(status)}};
+}
+
+void TrimJob(Json& job) {
+  if (const auto spec = job.find("spec"); spec != job.end() && spec->is_object()) {
+    *spec = TextOf(*spec);
+  }
 }
 
 void TrimChild(Json& child) {
-  if (const auto metadata = child.find("metadata"); metadata != child.end()) {
-    metadata->erase("managedFields");
-    metadata->erase("creationTimestamp");
-  }
+  std::string whole = TextOf(child);
+  child = {{"metadata", KeptMetadata(child)}, {kWhole, std::move(whole)}};
 }
+
+Json WholeChild(const Json& trimmed) { return Json::parse(TextAt(trimmed, {kWhole}), nullptr, false); }
 
 }  // namespace splitft::controller

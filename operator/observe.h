@@ -22,8 +22,13 @@ JobSnapshot ViewOfJob(const kube::Json& object);
 using JobCounts = std::map<JobState, size_t>;
 JobCounts CountByState(const std::vector<kube::Object>& jobs);
 
-// What informers keep of objects: enough for the views, and no more.
+// What informers keep of objects: enough for the views, and no more. A job's spec and whole children are kept as text,
+// a tenth of what they take as JSON: they are looked at once for each change.
 void TrimPod(kube::Json& pod);
+void TrimJob(kube::Json& job);
 void TrimChild(kube::Json& child);
+
+// The child as it was before TrimChild.
+kube::Json WholeChild(const kube::Json& trimmed);
 
 }  // namespace splitft::controller

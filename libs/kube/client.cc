@@ -1,13 +1,17 @@
 #include "libs/kube/client.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/kube/api_error.h"
+#include "libs/kube/pruned_json.h"
 
 namespace splitft::kube {
 namespace {
@@ -22,6 +26,13 @@ std::optional<Duration> WaitBeforeRetry(const Request& request, const absl::Stat
     return std::nullopt;
   }
   return absl::IsUnavailable(error) && request.method == Method::kGet ? std::optional(backoff) : std::nullopt;
+}
+
+// A server may answer with more than was asked for.
+Json ParseAnswer(const Request& request, std::string_view body) {
+  constexpr std::array<MemberName, 4> kNoMetadata{
+      {{"", "spec"}, {"", "status"}, {"", "data"}, {"metadata", "managedFields"}}};
+  return ParsePruned(body, request.metadata_only ? kNoMetadata : std::span<const MemberName>());
 }
 
 absl::Status CheckKey(const ResourceType& type, const ObjectKey& key) {
@@ -56,8 +67,8 @@ absl::StatusOr<std::vector<Json>> Client::List(const ResourceType& type, ListOpt
   return objects;
 }
 
-absl::StatusOr<Json> Client::Create(const ResourceType& type, const Json& object) {
-  return Call(CreateRequest(type, object));
+absl::StatusOr<Json> Client::Create(const ResourceType& type, const Json& object, Answer answer) {
+  return Write(CreateRequest(type, object), answer);
 }
 
 absl::StatusOr<Json> Client::Replace(const ResourceType& type, const Json& object) {
@@ -65,14 +76,16 @@ absl::StatusOr<Json> Client::Replace(const ResourceType& type, const Json& objec
   return Call(ReplaceRequest(type, object));
 }
 
-absl::StatusOr<Json> Client::Apply(const ResourceType& type, const Json& object, const FieldOwner& manager) {
+absl::StatusOr<Json> Client::Apply(const ResourceType& type, const Json& object, const FieldOwner& manager,
+                                   Answer answer) {
   SPLITFT_RETURN_IF_ERROR(CheckKey(type, KeyOf(object)));
-  return Call(ApplyRequest(type, object, manager));
+  return Write(ApplyRequest(type, object, manager), answer);
 }
 
-absl::StatusOr<Json> Client::ApplyStatus(const ResourceType& type, const Json& object, const FieldOwner& manager) {
+absl::StatusOr<Json> Client::ApplyStatus(const ResourceType& type, const Json& object, const FieldOwner& manager,
+                                         Answer answer) {
   SPLITFT_RETURN_IF_ERROR(CheckKey(type, KeyOf(object)));
-  return Call(ApplyStatusRequest(type, object, manager));
+  return Write(ApplyStatusRequest(type, object, manager), answer);
 }
 
 absl::StatusOr<Json> Client::MergePatch(const ResourceType& type, const ObjectKey& key, const Json& patch) {
@@ -86,13 +99,18 @@ absl::Status Client::Delete(const ResourceType& type, const ObjectKey& key, cons
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
+absl::StatusOr<Json> Client::Write(Request request, Answer answer) {
+  request.metadata_only = answer == Answer::kMetadata;
+  return Call(request);
+}
+
 absl::StatusOr<Json> Client::Call(const Request& request) {
   const TimePoint deadline = clock_.Now() + options_.patience;
   for (int attempt = 1;; ++attempt) {
     const absl::StatusOr<Response> response = transport_.Send(request, deadline - clock_.Now());
     absl::Status error = response.status();
     if (response.ok() && response->status / 100 == 2) {
-      Json answer = response->body.empty() ? Json() : Json::parse(response->body, nullptr, false);
+      Json answer = response->body.empty() ? Json() : ParseAnswer(request, response->body);
       if (answer.is_discarded()) {
         return absl::DataLossError(absl::StrCat(request.verb, " ", request.resource, ": the answer of ",
                                                 response->body.size(), " bytes is no JSON"));

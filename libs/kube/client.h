@@ -33,13 +33,19 @@ class Client {
   Client(Transport& transport, const Clock& clock, Options options);
   Client(Transport& transport, const Clock& clock) : Client(transport, clock, Options()) {}
 
+  // What a write is answered with: the object as it is now, or no more of it than its metadata, without managedFields:
+  // enough to know its version.
+  enum class Answer { kObject, kMetadata };
+
   absl::StatusOr<Json> Get(const ResourceType& type, const ObjectKey& key);
   // All pages.
   absl::StatusOr<std::vector<Json>> List(const ResourceType& type, ListOptions options);
-  absl::StatusOr<Json> Create(const ResourceType& type, const Json& object);
+  absl::StatusOr<Json> Create(const ResourceType& type, const Json& object, Answer answer = Answer::kObject);
   absl::StatusOr<Json> Replace(const ResourceType& type, const Json& object);
-  absl::StatusOr<Json> Apply(const ResourceType& type, const Json& object, const FieldOwner& manager);
-  absl::StatusOr<Json> ApplyStatus(const ResourceType& type, const Json& object, const FieldOwner& manager);
+  absl::StatusOr<Json> Apply(const ResourceType& type, const Json& object, const FieldOwner& manager,
+                             Answer answer = Answer::kObject);
+  absl::StatusOr<Json> ApplyStatus(const ResourceType& type, const Json& object, const FieldOwner& manager,
+                                   Answer answer = Answer::kObject);
   absl::StatusOr<Json> MergePatch(const ResourceType& type, const ObjectKey& key, const Json& patch);
   // What is not there is deleted: OK. A namesake that does not meet the preconditions is Conflict.
   absl::Status Delete(const ResourceType& type, const ObjectKey& key, const DeleteOptions& options = {});
@@ -48,6 +54,7 @@ class Client {
   absl::StatusOr<Json> Call(const Request& request);
 
  private:
+  absl::StatusOr<Json> Write(Request request, Answer answer);
   Duration BackoffAfter(int failures) SPLITFT_EXCLUDES(mutex_);
 
   Transport& transport_;

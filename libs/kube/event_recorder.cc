@@ -143,7 +143,7 @@ void EventRecorder::Run() {
 
 void EventRecorder::Write(const Json& event) {
   // An apply creates the event or updates its series. One that is lost is lost: events are for people.
-  static_cast<void>(client_.Apply(kEvent, event, {.name = options_.controller}));
+  static_cast<void>(client_.Apply(kEvent, event, {.name = options_.controller}, Client::Answer::kMetadata));
 }
 
 }  // namespace splitft::kube

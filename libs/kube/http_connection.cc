@@ -147,7 +147,10 @@ class HttplibConnection final : public HttpConnection {
     httplib::Request outgoing;
     outgoing.method = std::string(MethodName(request.method));
     outgoing.path = options_.address.path_prefix + request.target;
-    outgoing.headers = {{"Accept", "application/json"},
+    // A server that does not know the first answers with the second.
+    outgoing.headers = {{"Accept", request.metadata_only
+                                       ? "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+                                       : "application/json"},
                         // Packed answers cost both sides more time than they save on a cluster's own network.
                         {"Accept-Encoding", "identity"},
                         {"User-Agent", options_.user_agent}};

@@ -15,6 +15,7 @@ constexpr auto kIdleMargin = std::chrono::seconds(15);
 
 Informer::Informer(Transport& transport, const Clock& clock, Options options)
     : transport_(transport), clock_(clock), options_(std::move(options)), machine_(options_.machine) {
+  machine_.set_leave_out(options_.leave_out);
   machine_.set_trim(options_.trim);
 }
 
@@ -120,7 +121,7 @@ void Informer::ListOnce(const WatchMachine::ListPage& page) {
   const bool relists = machine_.synced() && page.continue_token.empty();
   std::vector<Change> changes;
   if (error.ok()) {
-    error = machine_.OnPage(Json::parse(response->body, nullptr, false), &changes);
+    error = machine_.OnPage(response->body, &changes);
   }
   if (!error.ok()) {
     Failed(error);

@@ -28,7 +28,9 @@ class Informer {
     ResourceType type;
     std::string name_space;  // empty: all of them
     std::string label_selector;
-    WatchMachine::Trim trim = nullptr;  // drops what nobody reads: a pod is 4 kB of text and 20 kB of JSON
+    // What nobody reads need not be kept: a pod is 4 kB of text and 20 kB of JSON. WatchMachine says how.
+    std::vector<MemberName> leave_out;
+    WatchMachine::Trim trim = nullptr;
     std::map<std::string, Indexer> indexes;
     WatchMachine::Options machine;
     Duration list_timeout = std::chrono::seconds(60);

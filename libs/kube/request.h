@@ -21,6 +21,8 @@ struct Request {
   std::string body;
   std::string verb;      // "list", "watch", "apply": for metrics and messages, as Kubernetes' audit log has them
   std::string resource;  // "pods", likewise; empty for paths that are no resource
+  // The answer is to be the object's metadata alone, as a PartialObjectMetadata.
+  bool metadata_only = false;
 
   bool operator==(const Request&) const = default;
 };

@@ -1,7 +1,5 @@
 #include "libs/kube/transport.h"
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 
@@ -29,8 +27,9 @@ absl::Status LineSplitter::Append(std::string_view bytes, const std::function<ab
       continue;
     }
     partial_ += piece;
-    const std::string whole = std::exchange(partial_, {});
-    SPLITFT_RETURN_IF_ERROR(line(whole));
+    const absl::Status taken = line(partial_);
+    partial_.clear();  // and keeps its memory for the next
+    SPLITFT_RETURN_IF_ERROR(taken);
   }
   if (partial_.size() + bytes.size() > kLineLimit) {
     return TooLong();

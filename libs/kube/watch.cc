@@ -19,7 +19,8 @@ WatchMachine::Step WatchMachine::Next(TimePoint now) const {
   return ListPage{.continue_token = continue_token_};
 }
 
-absl::Status WatchMachine::OnPage(Json page, std::vector<Change>* changes) {
+absl::Status WatchMachine::OnPage(std::string_view text, std::vector<Change>* changes) {
+  Json page = ParsePruned(text, leave_out_);
   SPLITFT_RETURN_IF_ERROR(CheckListPage(page));
   for (Json& item : page["items"]) {
     listed_.insert(KeyOf(item));
@@ -54,7 +55,7 @@ void WatchMachine::OnListError(const absl::Status& error, TimePoint now) {
 }
 
 absl::Status WatchMachine::OnLine(std::string_view line, std::vector<Change>* changes) {
-  Json event = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  Json event = ParsePruned(line, leave_out_);
   const std::string_view type = TextAt(event, {"type"});
   if (type.empty() || Find(event, {"object"}) == nullptr) {
     return absl::DataLossError(absl::StrCat("a line of ", line.size(), " bytes is no watch event"));

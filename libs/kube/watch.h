@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -14,6 +15,7 @@
 #include "libs/base/random.h"
 #include "libs/kube/backoff.h"
 #include "libs/kube/object.h"
+#include "libs/kube/pruned_json.h"
 
 namespace splitft::kube {
 
@@ -55,7 +57,7 @@ class WatchMachine {
 
   // To ListPage. What is gone is known when the last page is there. DataLoss: the page is no list, and nothing has
   // changed; the caller goes on with OnListError.
-  absl::Status OnPage(Json page, std::vector<Change>* changes);
+  absl::Status OnPage(std::string_view text, std::vector<Change>* changes);
   void OnListError(const absl::Status& error, TimePoint now);
   // To Watch: one line of the stream, a watch event. An error makes the rest of this stream worthless: the caller ends
   // it and says so with OnWatchEnd.
@@ -73,6 +75,9 @@ class WatchMachine {
   // that say which object it is: namespace, name, uid and resourceVersion.
   using Trim = void (*)(Json& object);
   void set_trim(Trim trim) { trim_ = trim; }
+  // Members of an object that are not even read, in the way of ParsePruned; "object" and "items" are the objects
+  // themselves. Outlives the machine.
+  void set_leave_out(std::span<const MemberName> members) { leave_out_ = members; }
 
  private:
   enum class Phase { kList, kWatch };
@@ -84,6 +89,7 @@ class WatchMachine {
   Options options_;
   Backoff backoff_;
   Trim trim_ = nullptr;
+  std::span<const MemberName> leave_out_;
   Phase phase_ = Phase::kList;
   TimePoint not_before_{};
   bool synced_ = false;

@@ -34,11 +34,17 @@ void DeleteLivePods(const JobSnapshot& snapshot, Plan* plan) {
 }
 
 void MakeChildren(const JobSnapshot& snapshot, const spec::FineTuneJob& job, Plan* plan) {
+  if (snapshot.children_are_as_wanted) {
+    return;  // what is wanted costs more to say than all the rest
+  }
+  bool all = true;
   for (Json& wanted : DesiredChildren(OwnerOf(snapshot), job, snapshot.settings)) {
     const auto live = snapshot.children.find(ChildKey(wanted));
     if (live == snapshot.children.end()) {
+      all = false;
       plan->create.push_back(std::move(wanted));
     } else if (!Covers(*live->second, wanted)) {
+      all = false;
       plan->notices.push_back({.warning = true,
                                .reason = "ChildRepaired",
                                .action = "Repair",
@@ -47,6 +53,7 @@ void MakeChildren(const JobSnapshot& snapshot, const spec::FineTuneJob& job, Pla
       plan->repair.push_back(std::move(wanted));
     }
   }
+  plan->children_are_as_wanted = all;
 }
 
 std::string WhatBecameOf(const PodView* pod) {
@@ -148,8 +155,12 @@ Plan Decide(const JobSnapshot& snapshot) {
   Plan plan;
   const std::vector<MemberState> members = MembersOf(snapshot, job);
   const Outcome outcome = OutcomeOf(snapshot, job, members);
-  plan.status = NextStatus(snapshot, members, outcome);
-  Announce(snapshot, outcome, &plan);
+  // A new job has its pods made first; that these are there is the first thing to say of it, once they are seen.
+  const bool is_new = snapshot.status.is_null() && snapshot.pods.empty() && outcome.state == JobState::kPending;
+  if (!is_new) {
+    plan.status = NextStatus(snapshot, members, outcome);
+    Announce(snapshot, outcome, &plan);
+  }
   if (outcome.state == JobState::kSuspended || outcome.state == JobState::kFailed ||
       outcome.state == JobState::kComplete) {
     if (outcome.state != JobState::kComplete) {

@@ -28,10 +28,11 @@ struct PodDeletion {
 // What to do about a job now. A value, in the order it is carried out.
 struct Plan {
   std::vector<PodDeletion> delete_pods;
-  std::vector<Json> create;  // objects that are missing, whole
-  std::vector<Json> repair;  // objects that are there but not as they should be; with metadata.uid
-  bool delete_job = false;   // its time to live is over
-  Json status;               // what the job's status is to be; null: leave it
+  std::vector<Json> create;             // objects that are missing, whole
+  std::vector<Json> repair;             // objects that are there but not as they should be; with metadata.uid
+  bool children_are_as_wanted = false;  // they were all looked at, and nothing is to be done about them
+  bool delete_job = false;              // its time to live is over
+  Json status;                          // what the job's status is to be; null: leave it
   std::vector<Notice> notices;
   std::optional<WallTime> look_again;  // at this time, though nothing may have changed
 };

@@ -67,9 +67,20 @@ build_go_programs() {
     say "building $name ($(version_of_module "$module"))"
     run_go build -C "$pins/kube/$module" -o "$partial/$name" -ldflags "$(link_flags "$module")" "$package" \
       >"$partial/log" 2>&1 || die "cannot build $name: $(tail -n 20 "$partial/log")"
+    keep_files "$module" "${package%/cmd/*}"
     mv -f "$partial/$name" "$prefix/kube/$name"
     cp "$pins/kube/$module/go.mod" "$prefix/kube/.pins/$name"
   done
+}
+
+# keep_files MODULE PATH: what else is needed of the module PATH; keep.txt names the files in it.
+keep_files() {
+  local list=$pins/kube/$1/keep.txt folder file
+  [[ -e $list ]] || return 0
+  folder=$(run_go list -C "$pins/kube/$1" -m -f '{{.Dir}}' "$2") || die "cannot find module $2"
+  while read -r file; do
+    install -m 644 "$folder/$file" "$prefix/kube/${file##*/}"
+  done <"$list"
 }
 
 # find_go: sets `go`, to the machine's own where that is recent enough for every go.mod.

@@ -40,6 +40,26 @@ TEST_F(Verbs, CreatedIsRead) {
   EXPECT_EQ(TextAt(*read, {"data", "text"}), "grüße, 世界 \U0001F30D");
 }
 
+TEST_F(Verbs, AWriteMayBeAnsweredWithMetadataAlone) {
+  const Json object = ConfigMap(name_space_, "brief", {{"a", "1"}});
+  const absl::StatusOr<Json> made = client_->Create(kConfigMap, object, Client::Answer::kMetadata);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ((*made)["kind"], "PartialObjectMetadata");
+  EXPECT_FALSE(made->contains("data"));
+  EXPECT_FALSE((*made)["metadata"].contains("managedFields"));
+  EXPECT_EQ(ResourceVersionOf(*made), ResourceVersionOf(*Get("brief")));
+
+  const absl::StatusOr<Json> applied = client_->Apply(kConfigMap, ConfigMap(name_space_, "brief", {{"a", "2"}}),
+                                                      {.name = "test"}, Client::Answer::kMetadata);
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_FALSE(applied->contains("data"));
+  EXPECT_EQ(ResourceVersionOf(*applied), ResourceVersionOf(*Get("brief")));
+  EXPECT_NE(ResourceVersionOf(*applied), ResourceVersionOf(*made));
+
+  const absl::Status refused = client_->Create(kConfigMap, object, Client::Answer::kMetadata).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(refused)) << refused;
+}
+
 TEST_F(Verbs, WhatIsNotThereIsNotFound) { EXPECT_TRUE(absl::IsNotFound(Get("none").status())); }
 
 TEST_F(Verbs, CreatedTwiceAlreadyExists) {

@@ -46,6 +46,31 @@ TEST_F(Decides, MakesEveryMemberAndWhatTheyShare) {
   EXPECT_EQ(c().Worker("bank")->name, "job-worker-bank-0");
 }
 
+TEST_F(Decides, OfANewJobNothingIsSaidUntilItsPodsAreSeen) {
+  cluster_.emplace(Manifest(""));
+  const Plan first = c().Reconcile();
+  EXPECT_THAT(first.create, SizeIs(7));
+  EXPECT_TRUE(first.status.is_null());
+  EXPECT_THAT(first.notices, IsEmpty());
+  const Plan second = c().Reconcile();
+  EXPECT_EQ(second.status.value("state", ""), "Pending");
+  EXPECT_THAT(second.notices, SizeIs(1));
+}
+
+TEST_F(Decides, ChildrenThatWereAsWantedAreNotComparedAgain) {
+  cluster_.emplace(Manifest(""));
+  EXPECT_FALSE(c().Reconcile().children_are_as_wanted) << "they are made";
+  EXPECT_TRUE(c().Reconcile().children_are_as_wanted);
+  JobSnapshot snapshot = c().Snapshot();
+  snapshot.children_are_as_wanted = true;
+  for (auto& [name, child] : snapshot.children) {
+    child = std::make_shared<const Json>(Json{{"metadata", {{"uid", "u"}}}});
+  }
+  const Plan plan = Decide(snapshot);
+  EXPECT_THAT(plan.create, IsEmpty());
+  EXPECT_THAT(plan.repair, IsEmpty());
+}
+
 TEST_F(Decides, NothingWhereNothingChanged) {
   Begin();
   const Json before = c().status();

@@ -183,7 +183,7 @@ class ModelRun {
     }
     absl::Status status = page.status();
     if (page.ok()) {
-      status = machine_.OnPage(*std::move(page), &changes_);
+      status = machine_.OnPage(page->dump(), &changes_);
     }
     if (!status.ok()) {
       machine_.OnListError(status, now_);

@@ -1,0 +1,168 @@
+// The hub against aggregators' streams over gRPC.
+
+#include "operator/progress_hub.h"
+
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "api/proto/control.grpc.pb.h"
+
+namespace splitft::controller {
+namespace {
+
+using std::chrono::milliseconds;
+
+// An aggregator that says one thing to whoever comes, and stays silent then, or ends the stream.
+class Aggregator final : public control::Control::CallbackService {
+ public:
+  Aggregator(control::Phase phase, int64_t step, bool ends, int port = 0) : ends_(ends), port_(port) {
+    event_.set_phase(phase);
+    event_.set_step(step);
+    event_.set_total_steps(100);
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address(), grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~Aggregator() override { server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME)); }
+
+  int port() const { return port_; }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
+  int calls() const { return calls_; }
+  int open() const { return open_; }
+
+  grpc::ServerWriteReactor<control::JobEvent>* Watch(grpc::CallbackServerContext* /*context*/,
+                                                     const control::WatchRequest* /*request*/) override {
+    ++calls_;
+    return new Watcher(*this);
+  }
+
+ private:
+  // gRPC owns its life: OnDone is the last call.
+  class Watcher final : public grpc::ServerWriteReactor<control::JobEvent> {
+   public:
+    explicit Watcher(Aggregator& aggregator) : aggregator_(aggregator) {
+      ++aggregator_.open_;
+      aggregator_.ends_ ? StartWriteAndFinish(&aggregator_.event_, {}, grpc::Status::OK)
+                        : StartWrite(&aggregator_.event_);
+    }
+    void OnCancel() override {
+      if (!aggregator_.ends_) {
+        Finish(grpc::Status::CANCELLED);
+      }
+    }
+    void OnDone() override {
+      --aggregator_.open_;
+      delete this;
+    }
+
+   private:
+    Aggregator& aggregator_;
+  };
+
+  control::JobEvent event_;
+  const bool ends_;
+  int port_;
+  std::atomic<int> calls_ = 0;
+  std::atomic<int> open_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+bool Eventually(const std::function<bool()>& condition) {
+  const TimePoint deadline = SystemClock().Now() + std::chrono::seconds(20);
+  while (!condition() && SystemClock().Now() < deadline) {
+    SystemClock().SleepFor(milliseconds(5));
+  }
+  return condition();
+}
+
+class Hub : public testing::Test {
+ protected:
+  int64_t Step(const std::string& pod_uid = "uid") const {
+    const std::optional<ProgressView> view = hub_->Get(kJob, pod_uid);
+    return view.has_value() ? view->step : -1;
+  }
+
+  const kube::ObjectKey kJob{"lab", "job"};
+  std::atomic<int> heard_ = 0;
+  std::unique_ptr<ProgressHub> hub_ =
+      std::make_unique<ProgressHub>(SystemClock(), [this](const kube::ObjectKey& job, bool /*news*/) {
+        EXPECT_EQ(job, kJob);
+        ++heard_;
+      });
+};
+
+TEST_F(Hub, KnowsWhatAnAggregatorSaidLast) {
+  const Aggregator aggregator(control::TRAINING, 7, false);
+  EXPECT_EQ(Step(), -1);
+  hub_->Follow(kJob, "uid", aggregator.address());
+  hub_->Follow(kJob, "uid", aggregator.address());
+  EXPECT_TRUE(Eventually([&] { return Step() == 7; }));
+  EXPECT_TRUE(Eventually([&] { return heard_ == 1; }));
+  EXPECT_EQ(Step("another"), -1);
+  EXPECT_EQ(aggregator.calls(), 1);
+  hub_->Forget(kJob);
+  EXPECT_EQ(Step(), -1);
+  EXPECT_TRUE(Eventually([&] { return aggregator.open() == 0; }));
+}
+
+TEST_F(Hub, AnotherPodTakesTheJobOver) {
+  const Aggregator first(control::TRAINING, 7, false);
+  const Aggregator second(control::TRAINING, 1, false);
+  hub_->Follow(kJob, "uid", first.address());
+  ASSERT_TRUE(Eventually([&] { return Step() == 7; }));
+  hub_->Follow(kJob, "next", second.address());
+  EXPECT_TRUE(Eventually([&] { return Step("next") == 1; }));
+  EXPECT_EQ(Step(), -1);
+  EXPECT_TRUE(Eventually([&] { return first.open() == 0; }));
+}
+
+TEST_F(Hub, AStreamThatBreaksIsOpenedAgain) {
+  auto aggregator = std::make_unique<Aggregator>(control::TRAINING, 7, false);
+  const int port = aggregator->port();
+  hub_->Follow(kJob, "uid", aggregator->address());
+  ASSERT_TRUE(Eventually([&] { return Step() == 7; }));
+  aggregator.reset();
+  aggregator = std::make_unique<Aggregator>(control::TRAINING, 8, false, port);
+  EXPECT_TRUE(Eventually([&] { return Step() == 8; }));
+}
+
+TEST_F(Hub, AJobThatHasEndedIsNotAskedAgain) {
+  const Aggregator ended(control::COMPLETED, 100, true);
+  const Aggregator training(control::TRAINING, 7, true);
+  hub_->Follow(kJob, "uid", ended.address());
+  ASSERT_TRUE(Eventually([&] { return Step() == 100; }));
+  ProgressHub other(SystemClock(), [](const kube::ObjectKey&, bool) {});
+  other.Follow(kJob, "uid", training.address());
+  EXPECT_TRUE(Eventually([&] { return training.calls() == 2; }));
+  EXPECT_EQ(ended.calls(), 1);
+}
+
+// Whatever its streams do: wait for an address where nobody is, have just ended, pause, or are read.
+TEST_F(Hub, EndsAtOnce) {
+  const Aggregator silent(control::TRAINING, 7, false);
+  const Aggregator brief(control::TRAINING, 7, true);
+  for (const int pause_ms : {0, 5, 100}) {
+    ProgressHub hub(SystemClock(), [](const kube::ObjectKey&, bool) {});
+    for (int i = 0; i < 10; ++i) {
+      hub.Follow({"lab", absl::StrCat("nobody", i)}, "uid", "127.0.0.1:1");
+      hub.Follow({"lab", absl::StrCat("silent", i)}, "uid", silent.address());
+      hub.Follow({"lab", absl::StrCat("brief", i)}, "uid", brief.address());
+    }
+    SystemClock().SleepFor(milliseconds(pause_ms));
+    hub.Forget({"lab", "nobody0"});
+    hub.Forget({"lab", "brief0"});
+  }
+  EXPECT_TRUE(Eventually([&] { return silent.open() == 0; }));
+}
+
+}  // namespace
+}  // namespace splitft::controller
