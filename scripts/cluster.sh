@@ -2,10 +2,10 @@
 # A cluster to try splitft on: one node on this machine, with this tree's programs as images, the chart installed and
 # eight empty volumes for claims. Of a cluster that is there already, images and chart are brought up to date.
 #
-#   scripts/cluster.sh up [DIR [--owner-pid PID]]    starts it in DIR (default: cluster, in the private prefix)
-#   scripts/cluster.sh down [DIR]                    ends it with all that is in it, volumes included, and removes DIR
+#   scripts/cluster.sh up [DIR]      starts it in DIR (default: cluster, in the private prefix)
+#   scripts/cluster.sh down [DIR]    ends it with all that is in it, volumes included, and removes DIR
 #
-# With --owner-pid all ends with that process. `make cluster` and `make cluster-down` call this.
+# `make cluster` and `make cluster-down` call this.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,7 @@ up() {
   tars=$(tests/support/kube/images.sh "${images[@]}")
   kubectl get --raw /readyz >/dev/null 2>&1 || {
     say "starting a cluster in $dir"
-    "$rig" up "$dir" "$@" >/dev/null
+    "$rig" up "$dir" >/dev/null
   }
   say "giving it the images, and installing the chart"
   # shellcheck disable=SC2086
@@ -62,7 +62,7 @@ install_chart() {
 
 case ${1:-} in
   up)
-    up "${@:3}"
+    up
     say "splitft runs there; in your shell, and then as README.md says:"
     echo "export KUBECONFIG=$dir/admin.kubeconfig PATH=$prefix/kube:\$PATH"
     ;;
