@@ -74,6 +74,8 @@ class Aggregation {
                              IntegerOf(flags_, {.name = "ready-fd", .low = 3, .high = 1 << 20, .fallback = -1}));
     SPLITFT_ASSIGN_OR_RETURN(rejoin_seconds_,
                              IntegerOf(flags_, {.name = "rejoin-patience", .low = 0, .high = 86400, .fallback = 0}));
+    SPLITFT_ASSIGN_OR_RETURN(start_seconds_,
+                             IntegerOf(flags_, {.name = "start-patience", .low = 1, .high = 86400, .fallback = 600}));
     SPLITFT_ASSIGN_OR_RETURN(const train::JobSetup setup, train::OpenJob(flags_.at("job")));
     SPLITFT_ASSIGN_OR_RETURN(Output output, Output::Open(flags_.at("output"), SystemClock()));
     transport::GrpcServerOptions server_options;
@@ -117,6 +119,7 @@ class Aggregation {
                              .tensors = at::TensorOptions(stack.placement.device).dtype(stack.placement.dtype),
                              .hidden_size = config.hidden_size,
                              .vocabulary_size = config.vocabulary_size,
+                             .start_patience = std::chrono::seconds(start_seconds_),
                              .rejoin_patience = std::chrono::seconds(rejoin_seconds_)},
                             {.job = setup.job,
                              .roster = roster,
@@ -188,14 +191,15 @@ class Aggregation {
   const Flags& flags_;
   const telemetry::Log& log_;
   int rejoin_seconds_ = 0;
+  int start_seconds_ = 0;
   ControlService control_;
   control::JobEvent last_event_;  // of the coordinator
   TimePoint next_step_logged_{};
 };
 
 absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log) {
-  absl::StatusOr<Flags> flags =
-      ParseFlags(arguments, {"job", "listen", "output"}, {"ready-fd", "rejoin-patience", "result-file", "threads"});
+  absl::StatusOr<Flags> flags = ParseFlags(arguments, {"job", "listen", "output"},
+                                           {"ready-fd", "rejoin-patience", "result-file", "start-patience", "threads"});
   if (!flags.ok()) {
     return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
   }

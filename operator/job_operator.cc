@@ -1,5 +1,7 @@
 #include "operator/job_operator.h"
 
+#include <memory>
+
 #include "libs/kube/client.h"
 #include "libs/kube/event_recorder.h"
 #include "libs/kube/stoppable_wait.h"
@@ -16,12 +18,12 @@ void JobOperator::Run(const std::stop_token& stop) {
   kube::WorkQueue* queue = nullptr;
   ClusterView view(parts_.transport, parts_.clock, ViewOptions(),
                    [&queue](const kube::ObjectKey& job) { queue->Add(job); });
-  ProgressHub progress(parts_.clock, [&queue](const kube::ObjectKey& job, bool news) {
+  auto progress = std::make_unique<ProgressHub>(parts_.clock, [&queue](const kube::ObjectKey& job, bool news) {
     queue->AddAfter(job, news ? Duration::zero() : std::chrono::seconds(1));
   });
   Reconciler reconciler({.client = client,
                          .view = view,
-                         .progress = progress,
+                         .progress = *progress,
                          .events = events,
                          .clock = parts_.clock,
                          .log = parts_.log},
@@ -43,6 +45,7 @@ void JobOperator::Run(const std::stop_token& stop) {
   kube::WaitUnlessStopped(TimePoint::max(), stop);
   view.Stop();  // before the queue that it feeds
   controller.Stop();
+  progress.reset();  // likewise; the workers that read it have ended
   static_cast<void>(events.Flush(parts_.clock.Now() + std::chrono::seconds(2)));
 }
 

@@ -43,12 +43,15 @@ const Json* Condition(const Json& pod, std::string_view type) {
   return found == conditions->end() ? nullptr : &*found;
 }
 
-// The state of the pod's one container.
+// The state of the pod's own container; others may have been injected.
 const Json* ContainerState(const Json& pod) {
   const Json* containers = kube::Find(pod, {"status", "containerStatuses"});
-  return containers != nullptr && containers->is_array() && !containers->empty()
-             ? kube::Find(containers->front(), {"state"})
-             : nullptr;
+  if (containers == nullptr || !containers->is_array() || containers->empty()) {
+    return nullptr;
+  }
+  const auto ours = std::find_if(containers->begin(), containers->end(),
+                                 [](const Json& container) { return TextAt(container, {"name"}) == kContainerName; });
+  return kube::Find(ours == containers->end() ? containers->front() : *ours, {"state"});
 }
 
 PodPhase PhaseOf(const Json& pod) {

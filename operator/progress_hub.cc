@@ -72,7 +72,11 @@ bool IsNews(const ProgressView& before, const ProgressView& now) {
 class ProgressHub::Stream {
  public:
   Stream(const Clock& clock, std::string pod_uid, std::string address, std::function<void(bool)> heard)
-      : clock_(clock), pod_uid_(std::move(pod_uid)), address_(std::move(address)), heard_(std::move(heard)) {
+      : clock_(clock),
+        since_(clock.WallTime()),
+        pod_uid_(std::move(pod_uid)),
+        address_(std::move(address)),
+        heard_(std::move(heard)) {
     const MutexLock lock(mutex_);
     StartCallLocked();
   }
@@ -87,6 +91,7 @@ class ProgressHub::Stream {
 
   const std::string& pod_uid() const { return pod_uid_; }
   const std::string& address() const { return address_; }
+  WallTime since() const { return since_; }
   std::optional<ProgressView> view() const SPLITFT_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     return view_;
@@ -140,6 +145,10 @@ class ProgressHub::Stream {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // A connection that the network forgot is found out, and made anew: an aggregator's silence is no stall.
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
     arguments.SetInt(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
     call_ = std::make_unique<Call>(*this,
@@ -188,6 +197,7 @@ class ProgressHub::Stream {
   }
 
   const Clock& clock_;
+  const WallTime since_;
   const std::string pod_uid_;
   const std::string address_;
   const std::function<void(bool)> heard_;
@@ -233,6 +243,13 @@ std::optional<ProgressView> ProgressHub::Get(const kube::ObjectKey& job, const s
   const MutexLock lock(mutex_);
   const auto found = streams_.find(job);
   return found == streams_.end() || found->second->pod_uid() != pod_uid ? std::nullopt : found->second->view();
+}
+
+std::optional<WallTime> ProgressHub::Since(const kube::ObjectKey& job, const std::string& pod_uid) const {
+  const MutexLock lock(mutex_);
+  const auto found = streams_.find(job);
+  return found == streams_.end() || found->second->pod_uid() != pod_uid ? std::nullopt
+                                                                        : std::optional(found->second->since());
 }
 
 }  // namespace splitft::controller

@@ -33,6 +33,8 @@ class ProgressHub {
   // The last that pod `pod_uid` has said; nothing where it has said nothing, or is not followed.
   std::optional<ProgressView> Get(const kube::ObjectKey& job, const std::string& pod_uid) const
       SPLITFT_EXCLUDES(mutex_);
+  // Since when pod `pod_uid` is followed; nothing where it is not.
+  std::optional<WallTime> Since(const kube::ObjectKey& job, const std::string& pod_uid) const SPLITFT_EXCLUDES(mutex_);
 
  private:
   class Stream;

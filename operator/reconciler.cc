@@ -38,8 +38,17 @@ absl::StatusOr<std::optional<Duration>> Reconciler::Reconcile(const kube::Object
   if (plan.children_are_as_wanted) {
     parts_.view.ChildrenAreAsWanted(job, *snapshot);
   }
-  SPLITFT_RETURN_IF_ERROR(Apply(job, *snapshot, plan));
-  SPLITFT_ASSIGN_OR_RETURN(const Duration wait, WriteStatus(job, *snapshot, plan.status));
+  // What cannot be done is said in the status, and tried again.
+  const absl::Status applied = Apply(job, *snapshot, plan);
+  Duration wait{};
+  if (!applied.ok()) {
+    SPLITFT_RETURN_IF_ERROR(
+        WriteStatus(job, *snapshot, WithRefusal(plan.status, std::string(applied.message()))).status());
+    return applied;
+  }
+  if (!plan.status_can_wait) {
+    SPLITFT_ASSIGN_OR_RETURN(wait, WriteStatus(job, *snapshot, plan.status));
+  }
   Tell(job, *snapshot, plan);
   if (plan.delete_job) {
     SPLITFT_RETURN_IF_ERROR(parts_.client.Delete(kFineTuneJob, job, {.preconditions = {.uid = snapshot->uid}}));
@@ -75,6 +84,7 @@ void Reconciler::Complete(const kube::ObjectKey& key, JobSnapshot* snapshot) {
         absl::StrCat(is_ipv6 ? absl::StrCat("[", aggregator->ip, "]") : aggregator->ip, ":", settings_.port));
   }
   snapshot->progress = parts_.progress.Get(key, aggregator->uid);
+  snapshot->listening_since = parts_.progress.Since(key, aggregator->uid);
 }
 
 absl::Status Reconciler::Apply(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Plan& plan) {

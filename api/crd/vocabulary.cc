@@ -30,6 +30,8 @@ const std::vector<Term>& ConditionTypes() {
 const std::vector<Reason>& Reasons() {
   static const std::vector<Reason> reasons = {
       {"PodsPending", "Pending", "A pod is missing or waits, and Kubernetes does not say for what."},
+      {"Refused", "Pending",
+       "Something that the job needs cannot be made; the message is the API server's. It is tried again."},
       {"WaitingForClients", "Starting", "The message names the clients that have not joined."},
       {"Training", "Running", "The message says which step of how many."},
       {"Suspended", "Suspended", "`spec.suspend` is true."},

@@ -122,8 +122,8 @@ Plan RefuseJob(const JobSnapshot& snapshot, const std::string& why) {
 Plan AfterTheEnd(const JobSnapshot& snapshot, const spec::FineTuneJob& job) {
   Plan plan;
   const WallTime finished = ParseTime(snapshot.status.value("completionTime", "")).value_or(snapshot.now);
-  // Workers end by themselves, a little later than the aggregator.
-  if (snapshot.now >= finished + kFarewell) {
+  // Workers end by themselves, a little later than an aggregator that is done.
+  if (IsConditionTrue(snapshot.status, "Failed") || snapshot.now >= finished + kFarewell) {
     DeleteLivePods(snapshot, &plan);
   } else {
     LookAgainAt(finished + kFarewell, &plan);
@@ -142,6 +142,9 @@ Plan Decide(const JobSnapshot& snapshot) {
   if (snapshot.being_deleted) {
     return {};  // its children go with it
   }
+  if (snapshot.job->ok() && (*snapshot.job)->lifecycle.managed_by != spec::Lifecycle{}.managed_by) {
+    return {};  // another's
+  }
   if (IsFinished(snapshot.status)) {
     return AfterTheEnd(snapshot, snapshot.job->value_or(spec::FineTuneJob{}));
   }
@@ -149,28 +152,27 @@ Plan Decide(const JobSnapshot& snapshot) {
     return RefuseJob(snapshot, why);
   }
   const spec::FineTuneJob& job = **snapshot.job;
-  if (job.lifecycle.managed_by != spec::Lifecycle{}.managed_by) {
-    return {};  // another's
-  }
   Plan plan;
   const std::vector<MemberState> members = MembersOf(snapshot, job);
   const Outcome outcome = OutcomeOf(snapshot, job, members);
   // A new job has its pods made first; that these are there is the first thing to say of it, once they are seen.
   const bool is_new = snapshot.status.is_null() && snapshot.pods.empty() && outcome.state == JobState::kPending;
+  plan.status = NextStatus(snapshot, members, outcome);
+  plan.status_can_wait = is_new;
   if (!is_new) {
-    plan.status = NextStatus(snapshot, members, outcome);
     Announce(snapshot, outcome, &plan);
   }
   if (outcome.state == JobState::kSuspended || outcome.state == JobState::kFailed ||
       outcome.state == JobState::kComplete) {
-    if (outcome.state != JobState::kComplete) {
+    // Pods of a job that failed are what its status was read from: they go once it is written.
+    if (outcome.state == JobState::kSuspended) {
       DeleteLivePods(snapshot, &plan);
     }
     return plan;
   }
   MakeChildren(snapshot, job, &plan);
   MakePods(snapshot, job, members, &plan);
-  LookAgainAt(NextDeadline(snapshot, job), &plan);
+  LookAgainAt(NextDeadline(snapshot, job, members), &plan);
   return plan;
 }
 

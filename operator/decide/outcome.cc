@@ -25,6 +25,20 @@ std::string NameOf(const spec::Source& source) {
   return absl::StrCat(claim ? "persistentVolumeClaim " : "hostPath ", source.value);
 }
 
+// Since when the present attempt could have begun to train; nothing: it has no pod that could, and another is due. A
+// new leader has heard nothing yet of what began long ago.
+std::optional<WallTime> AttemptStart(const JobSnapshot& snapshot, const MemberState& aggregator) {
+  const WallTime start = StartOf(snapshot);
+  if (aggregator.pod == nullptr) {
+    return snapshot.status.is_object() && snapshot.status.contains("aggregators") ? std::nullopt : std::optional(start);
+  }
+  if (aggregator.pod->phase == PodPhase::kFailed || aggregator.pod->deletion.has_value()) {
+    return std::nullopt;
+  }
+  const WallTime since = std::max(start, aggregator.pod->created);
+  return snapshot.progress.has_value() ? since : std::max(since, snapshot.listening_since.value_or(since));
+}
+
 bool IsTraining(const ProgressView& progress) {
   return progress.phase == "TRAINING" || progress.phase == "EVALUATING" || progress.phase == "WRITING" ||
          progress.phase == "COMPLETED";  // its pod ends soon
@@ -132,7 +146,9 @@ std::optional<Outcome> DeadlineOf(const JobSnapshot& snapshot, const spec::FineT
         absl::StrCat("the job was not done within spec.activeDeadlineSeconds, ", lifecycle.active_deadline->count())};
   }
   const bool started = snapshot.progress.has_value() && (IsTraining(*snapshot.progress) || snapshot.progress->step > 0);
-  if (!started && lifecycle.start_deadline.count() > 0 && snapshot.now >= start + lifecycle.start_deadline) {
+  const std::optional<WallTime> attempt = AttemptStart(snapshot, members.front());
+  if (!started && attempt.has_value() && lifecycle.start_deadline.count() > 0 &&
+      snapshot.now >= *attempt + lifecycle.start_deadline) {
     return Outcome{JobState::kFailed, "StartDeadlineExceeded",
                    absl::StrCat("training did not begin within spec.startDeadlineSeconds, ",
                                 lifecycle.start_deadline.count(), "; ", WaitingFor(snapshot, members).message)};
@@ -208,15 +224,17 @@ Outcome OutcomeOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job, con
   return WaitingFor(snapshot, members);
 }
 
-std::optional<WallTime> NextDeadline(const JobSnapshot& snapshot, const spec::FineTuneJob& job) {
+std::optional<WallTime> NextDeadline(const JobSnapshot& snapshot, const spec::FineTuneJob& job,
+                                     const std::vector<MemberState>& members) {
   const spec::Lifecycle& lifecycle = job.lifecycle;
   std::vector<WallTime> moments;
   const WallTime start = StartOf(snapshot);
   if (lifecycle.active_deadline.has_value()) {
     moments.push_back(start + *lifecycle.active_deadline);
   }
-  if (lifecycle.start_deadline.count() > 0) {
-    moments.push_back(start + lifecycle.start_deadline);
+  if (const auto attempt = AttemptStart(snapshot, members.front());
+      attempt.has_value() && lifecycle.start_deadline.count() > 0) {
+    moments.push_back(*attempt + lifecycle.start_deadline);
   }
   if (lifecycle.stall_timeout.count() > 0) {
     moments.push_back(LastChange(snapshot) + lifecycle.stall_timeout);

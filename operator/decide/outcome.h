@@ -32,7 +32,8 @@ bool IsFinished(const Json& status);
 Outcome OutcomeOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job, const std::vector<MemberState>& members);
 
 // The next moment at which OutcomeOf may say something else though nothing happens.
-std::optional<WallTime> NextDeadline(const JobSnapshot& snapshot, const spec::FineTuneJob& job);
+std::optional<WallTime> NextDeadline(const JobSnapshot& snapshot, const spec::FineTuneJob& job,
+                                     const std::vector<MemberState>& members);
 
 // "2026-01-31T12:00:00Z", as Kubernetes has times; and back, nothing where `text` is none.
 std::string FormatTime(WallTime time);

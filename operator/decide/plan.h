@@ -33,6 +33,7 @@ struct Plan {
   bool children_are_as_wanted = false;  // they were all looked at, and nothing is to be done about them
   bool delete_job = false;              // its time to live is over
   Json status;                          // what the job's status is to be; null: leave it
+  bool status_can_wait = false;         // until what was made is seen, unless it could not be made
   std::vector<Notice> notices;
   std::optional<WallTime> look_again;  // at this time, though nothing may have changed
 };

@@ -71,12 +71,14 @@ struct JobSnapshot {
   ParsedJob job;  // never null
   Json status;    // as it is now; null or an object
   std::vector<PodView> pods;
-  // "ConfigMap/name": the others that this job owns, as they are; but where they are as wanted, no more of each than its
-  // metadata. Never null.
+  // "ConfigMap/name": the others that this job owns, as they are; but where they are as wanted, no more of each than
+  // its metadata. Never null.
   std::map<std::string, std::shared_ptr<const Json>> children;
   // It was found before that nothing is to be done about these very versions of the children.
   bool children_are_as_wanted = false;
   std::optional<ProgressView> progress;  // nothing: the aggregator has said nothing yet
+  // Since when this operator has listened for the present aggregator's word; nothing: it does not.
+  std::optional<WallTime> listening_since;
   WallTime now{};
   OperatorSettings settings;
 };

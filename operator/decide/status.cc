@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -11,6 +12,7 @@ namespace splitft::controller {
 namespace {
 
 constexpr size_t kLongestReason = 1000;
+constexpr char kFirstLetter[] = "R_";
 constexpr size_t kLongestMessage = 4096;
 constexpr size_t kMostCuts = 12;
 
@@ -48,6 +50,16 @@ const ClientProgress* ProgressOf(const JobSnapshot& snapshot, const std::string&
   return nullptr;
 }
 
+// `reason` in the form that conditions have (the CRD's pattern): a kubelet has reasons like OutOfnvidia.com/gpu.
+std::string ConditionReason(std::string reason) {
+  for (char& c : reason) {
+    c = absl::ascii_isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  }
+  return reason.empty() || !absl::ascii_isalpha(static_cast<unsigned char>(reason.front()))
+             ? absl::StrCat(kFirstLetter, reason)
+             : reason.substr(0, kLongestReason);
+}
+
 // A condition that says `outcome`; the time of its last transition is kept where its status is the same.
 Json Condition(const JobSnapshot& snapshot, const char* type, bool holds, const std::string& reason,
                const std::string& message) {
@@ -58,7 +70,7 @@ Json Condition(const JobSnapshot& snapshot, const char* type, bool holds, const 
           {"status", status},
           {"observedGeneration", snapshot.generation},
           {"lastTransitionTime", same ? before->value("lastTransitionTime", "") : FormatTime(snapshot.now)},
-          {"reason", reason},
+          {"reason", ConditionReason(reason)},
           {"message", message.substr(0, kLongestMessage)}};
 }
 
@@ -220,6 +232,20 @@ Json NextStatus(const JobSnapshot& snapshot, const std::vector<MemberState>& mem
     // The last event may have been missed: the aggregator's own end says that all steps were done.
     if (const auto progress = status.find("progress"); progress != status.end()) {
       (*progress)["remainingSeconds"] = 0;
+    }
+  }
+  return status;
+}
+
+Json WithRefusal(Json status, const std::string& why) {
+  const auto conditions = status.is_object() ? status.find("conditions") : status.end();
+  if (!status.is_object() || conditions == status.end()) {
+    return status;
+  }
+  for (Json& condition : *conditions) {
+    if (condition.value("type", "") == "Running" && condition.value("status", "") == "False") {
+      condition["reason"] = "Refused";
+      condition["message"] = why.substr(0, kLongestMessage);
     }
   }
   return status;

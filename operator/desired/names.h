@@ -11,6 +11,7 @@ namespace splitft::controller {
 
 inline constexpr char kApiVersion[] = "splitft.io/v1alpha1";
 inline constexpr char kKind[] = "FineTuneJob";
+inline constexpr char kContainerName[] = "splitft";
 inline constexpr char kJobLabel[] = "splitft.io/job";
 inline constexpr char kRoleLabel[] = "splitft.io/role";      // "worker", "aggregator"
 inline constexpr char kClientLabel[] = "splitft.io/client";  // of a worker

@@ -1,5 +1,8 @@
 #include "operator/desired/pods.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "absl/strings/str_cat.h"
 #include "operator/desired/job_in_pods.h"
 #include "operator/desired/template.h"
@@ -21,6 +24,14 @@ bool NeedsGpu(const spec::FineTuneJob& job, const Member& member) {
   return member.role == spec::Role::kAggregator && job.aggregator.device.starts_with("cuda");
 }
 
+// How long an aggregator waits before it gives up by itself: longer than the deadline by which the operator does (0:
+// there is none), within what its flags take.
+std::string PatienceFor(std::chrono::seconds deadline) {
+  constexpr int64_t kLongest = 86'400;
+  constexpr int64_t kMargin = 60;
+  return std::to_string(deadline.count() <= 0 ? kLongest : std::min(kLongest, deadline.count() + kMargin));
+}
+
 // As many threads as the container may use cores: its limit or, where it has none, all of the node's.
 Json Environment() {
   return Json::array(
@@ -37,7 +48,7 @@ std::string ImageOf(const spec::FineTuneJob& job, const Member& member, const Op
 Json Container(const spec::FineTuneJob& job, const Member& member, const OperatorSettings& settings) {
   const bool is_worker = member.role == spec::Role::kWorker;
   Json container = {
-      {"name", "splitft"},
+      {"name", kContainerName},
       {"image", ImageOf(job, member, settings)},
       {"imagePullPolicy", settings.image_pull_policy},
       {"terminationMessagePolicy", "FallbackToLogsOnError"},
@@ -51,10 +62,18 @@ Json Container(const spec::FineTuneJob& job, const Member& member, const Operato
     return container;
   }
   // While somebody is missing, the job's own deadlines decide how long is waited.
-  const auto patience = job.lifecycle.stall_timeout.count() > 0 ? job.lifecycle.stall_timeout.count() : 86'400;
-  container["args"] = {"--job",         kJobPath,    "--listen",          absl::StrCat("0.0.0.0:", settings.port),
-                       "--output",      kOutputPath, "--rejoin-patience", std::to_string(patience),
-                       "--result-file", kResultPath};
+  container["args"] = {"--job",
+                       kJobPath,
+                       "--listen",
+                       absl::StrCat("0.0.0.0:", settings.port),
+                       "--output",
+                       kOutputPath,
+                       "--rejoin-patience",
+                       PatienceFor(job.lifecycle.stall_timeout),
+                       "--start-patience",
+                       PatienceFor(job.lifecycle.start_deadline),
+                       "--result-file",
+                       kResultPath};
   container["ports"] = {{{"name", "splitft"}, {"containerPort", settings.port}}};
   if (NeedsGpu(job, member)) {
     container["resources"]["limits"]["nvidia.com/gpu"] = 1;
@@ -62,6 +81,17 @@ Json Container(const spec::FineTuneJob& job, const Member& member, const Operato
   container["readinessProbe"] = Probe(settings.port, 2, 3);
   container["livenessProbe"] = Probe(settings.port, 10, 6);
   return container;
+}
+
+// By these the operator knows its pods: no template sets them.
+void DropOurLabels(Json* metadata) {
+  const auto labels = metadata->find("labels");
+  if (labels == metadata->end()) {
+    return;
+  }
+  for (const char* name : {kJobLabel, kRoleLabel, kClientLabel, kIndexLabel}) {
+    labels->erase(name);
+  }
 }
 
 Json TemplateOf(const spec::FineTuneJob& job, const Member& member) {
@@ -117,6 +147,7 @@ Json DesiredPod(const Owner& owner, const spec::FineTuneJob& job, const PodOptio
   if (member.role == spec::Role::kWorker) {
     metadata["labels"][kClientLabel] = member.client;
   }
+  DropOurLabels(&pod["metadata"]);
   pod["metadata"] = LayOver(pod["metadata"], metadata);
   Json& spec = pod["spec"];
   spec["restartPolicy"] = "Never";

@@ -209,7 +209,7 @@ storm() {
 drained() {
   apply
   wait_until 60 trains
-  kubectl drain node --pod-selector=splitft.io/job --force --delete-emptydir-data --timeout=60s >"$scratch/drain.log" 2>&1 || fail "it does not drain: $(tail -2 "$scratch/drain.log")"
+  kubectl drain node --pod-selector=splitft.io/job --delete-emptydir-data --timeout=60s >"$scratch/drain.log" 2>&1 || fail "it does not drain: $(tail -2 "$scratch/drain.log")"
   wait_until 60 reason_is Running Unschedulable
   kubectl uncordon node >/dev/null
   completes

@@ -23,6 +23,7 @@ JobSnapshot OperatorCluster::Snapshot() const {
           .pods = pods_,
           .children = children_,
           .progress = progress_,
+          .listening_since = listening_since_,
           .now = now_,
           .settings = {.worker_image = "worker:1", .aggregator_image = "aggregator:1"}};
 }
@@ -61,7 +62,7 @@ Plan OperatorCluster::Reconcile(int writes) {
   if (left-- <= 0) {
     return plan;
   }
-  if (!plan.status.is_null()) {
+  if (!plan.status.is_null() && !plan.status_can_wait) {
     status_ = plan.status;
   }
   deleted_ = deleted_ || plan.delete_job;

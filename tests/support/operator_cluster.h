@@ -37,6 +37,11 @@ class OperatorCluster {
   // All pods run, and the aggregator says that it trains at `step`.
   void Train(int64_t step);
   void set_progress(std::optional<ProgressView> progress) { progress_ = std::move(progress); }
+  // Another operator leads from now on, and has heard nothing yet.
+  void ChangeLeader() {
+    progress_.reset();
+    listening_since_ = now_;
+  }
   std::map<std::string, std::shared_ptr<const Json>>& children() { return children_; }
 
   const Json& status() const { return status_; }
@@ -54,6 +59,7 @@ class OperatorCluster {
   std::vector<PodView> pods_;
   std::map<std::string, std::shared_ptr<const Json>> children_;
   std::optional<ProgressView> progress_;
+  std::optional<WallTime> listening_since_;
   Json status_;
   std::vector<Notice> notices_;
   bool deleted_ = false;

@@ -50,7 +50,7 @@ TEST_F(Decides, OfANewJobNothingIsSaidUntilItsPodsAreSeen) {
   cluster_.emplace(Manifest(""));
   const Plan first = c().Reconcile();
   EXPECT_THAT(first.create, SizeIs(7));
-  EXPECT_TRUE(first.status.is_null());
+  EXPECT_TRUE(first.status_can_wait);
   EXPECT_THAT(first.notices, IsEmpty());
   const Plan second = c().Reconcile();
   EXPECT_EQ(second.status.value("state", ""), "Pending");
@@ -275,6 +275,64 @@ TEST_F(Decides, EveryDeadlineEndsTheJob) {
     EXPECT_EQ(c().ReasonOf("Failed"), reason);
     EXPECT_THAT(c().pods(), IsEmpty());
   }
+}
+
+TEST_F(Decides, ANewLeaderDoesNotTakeItsOwnIgnoranceForALateStart) {
+  Begin("  startDeadlineSeconds: 60\n");
+  c().Train(7);
+  c().Settle();
+  c().Advance(seconds(3600));
+  c().ChangeLeader();
+  c().Settle();
+  EXPECT_NE(c().state(), "Failed");
+  c().Advance(seconds(1));
+  c().Train(3600);
+  c().Settle();
+  EXPECT_EQ(c().state(), "Running");
+}
+
+TEST_F(Decides, ALostAggregatorsSuccessorHasTheWholeStartDeadline) {
+  Begin("  startDeadlineSeconds: 60\n");
+  c().Train(7);
+  c().Settle();
+  c().Advance(seconds(3600));
+  c().Fail(c().Aggregator(), 137, "OOMKilled");
+  c().set_progress(std::nullopt);
+  c().Settle();
+  EXPECT_NE(c().state(), "Failed");
+  c().Advance(seconds(10));
+  c().Settle();
+  ASSERT_EQ(c().Aggregator()->index, 1);
+  c().Advance(seconds(59));
+  c().Settle();
+  EXPECT_NE(c().state(), "Failed");
+  c().Advance(seconds(1));
+  c().Settle();
+  EXPECT_EQ(c().ReasonOf("Failed"), "StartDeadlineExceeded");
+}
+
+TEST_F(Decides, AFailedJobsPodsGoOnceItsStatusIsWritten) {
+  Begin();
+  c().Train(7);
+  c().Settle();
+  c().Fail(c().Worker("bank"), 3);
+  const Plan plan = c().Reconcile();
+  EXPECT_EQ(plan.status.value("state", ""), "Failed");
+  EXPECT_THAT(plan.delete_pods, IsEmpty());
+  EXPECT_THAT(c().Reconcile().delete_pods, SizeIs(2));
+}
+
+TEST_F(Decides, AJobOfAnotherControllerIsLeftAloneWhateverItsState) {
+  Begin("  managedBy: example.org/other\n  ttlSecondsAfterFinished: 0\n");
+  EXPECT_THAT(c().pods(), IsEmpty());
+  EXPECT_TRUE(c().status().is_null());
+}
+
+TEST(WithRefusal, SaysWhyWhereTheJobDoesNotRun) {
+  const Json waits = {{"conditions", {{{"type", "Running"}, {"status", "False"}, {"reason", "PodsPending"}}}}};
+  EXPECT_EQ(WithRefusal(waits, "exceeded quota")["conditions"][0]["reason"], "Refused");
+  EXPECT_EQ(WithRefusal(waits, "exceeded quota")["conditions"][0]["message"], "exceeded quota");
+  EXPECT_TRUE(WithRefusal(Json(), "exceeded quota").is_null());
 }
 
 TEST_F(Decides, ARuleOfTheUserComesFirst) {
