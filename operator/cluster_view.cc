@@ -26,10 +26,16 @@ std::string VersionsOf(const JobSnapshot& snapshot) {
   return text;
 }
 
-// Among others, who wrote which field. Objects come as "items" of lists and as "object" of watch events.
-std::vector<kube::MemberName> UnreadOfAny() { return {{"metadata", "managedFields"}, {"metadata", "annotations"}}; }
-std::vector<kube::MemberName> UnreadOfPod() {
-  return {{"metadata", "managedFields"}, {"metadata", "annotations"}, {"items", "spec"}, {"object", "spec"}};
+// What is not even read: among others, who wrote which field. Objects come as "items" of lists and as "object" of watch
+// events. A job's annotations stay, for its templates have some, too.
+std::vector<kube::MemberName> UnreadOf(const kube::ResourceType& type) {
+  if (type == kFineTuneJob) {
+    return {{"metadata", "managedFields"}};
+  }
+  if (type == kPod) {
+    return {{"metadata", "managedFields"}, {"metadata", "annotations"}, {"items", "spec"}, {"object", "spec"}};
+  }
+  return {{"metadata", "managedFields"}, {"metadata", "annotations"}};
 }
 
 kube::Informer::Options OptionsOf(const kube::ResourceType& type, const ClusterView::Options& options) {
@@ -37,7 +43,7 @@ kube::Informer::Options OptionsOf(const kube::ResourceType& type, const ClusterV
   return {.type = type,
           .name_space = options.name_space,
           .label_selector = is_job ? "" : absl::StrCat(kManagedByLabel, "=", kManagedByValue),
-          .leave_out = type == kPod ? UnreadOfPod() : UnreadOfAny(),
+          .leave_out = UnreadOf(type),
           .trim = is_job         ? &TrimJob
                   : type == kPod ? &TrimPod
                                  : &TrimChild,

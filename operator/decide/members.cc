@@ -60,7 +60,7 @@ int NextByStatus(const Json& status, const Member& member) {
     return 0;
   }
   for (const Json& known : *members) {
-    if (known.contains("pod") && (!is_worker || known.value("name", "") == member.client)) {
+    if (known.contains("restarts") && (!is_worker || known.value("name", "") == member.client)) {
       return known.value("restarts", 0) + 1;
     }
   }

@@ -119,6 +119,15 @@ Json Conditions(const JobSnapshot& snapshot, const std::vector<MemberState>& mem
   return conditions;
 }
 
+// By the number of the member's pod; between two pods, by that of the one that was.
+void AddRestarts(const MemberState& member, Json* status) {
+  if (member.pod != nullptr) {
+    (*status)["restarts"] = member.pod->index;
+  } else if (member.make.value_or(0) > 0) {
+    (*status)["restarts"] = *member.make - 1;
+  }
+}
+
 Json Clients(const JobSnapshot& snapshot, const std::vector<MemberState>& members) {
   Json clients = Json::array();
   for (const MemberState& member : members) {
@@ -127,9 +136,9 @@ Json Clients(const JobSnapshot& snapshot, const std::vector<MemberState>& member
     }
     const ClientProgress* progress = ProgressOf(snapshot, member.member.client);
     Json client = {{"name", member.member.client}, {"ready", progress != nullptr && progress->connected}};
+    AddRestarts(member, &client);
     if (member.pod != nullptr) {
       client["pod"] = member.pod->name;
-      client["restarts"] = member.pod->index;
       if (!member.pod->reason.empty() && member.pod->reason != "Completed") {
         client["reason"] = member.pod->reason.substr(0, kLongestReason);
       }
@@ -147,10 +156,10 @@ Json Clients(const JobSnapshot& snapshot, const std::vector<MemberState>& member
 
 Json Aggregators(const MemberState& member, const spec::FineTuneJob& job) {
   Json aggregator = {{"name", "aggregator"}, {"device", job.aggregator.device}, {"ready", false}};
+  AddRestarts(member, &aggregator);
   if (member.pod != nullptr) {
     aggregator["pod"] = member.pod->name;
     aggregator["ready"] = member.pod->ready;
-    aggregator["restarts"] = member.pod->index;
     if (!member.pod->reason.empty() && member.pod->reason != "Completed") {
       aggregator["reason"] = member.pod->reason.substr(0, kLongestReason);
     }

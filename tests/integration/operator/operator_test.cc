@@ -214,6 +214,28 @@ TEST_F(OnAServer, MakesAJobAndThenWritesNothing) {
   EXPECT_EQ(after, before);
 }
 
+TEST_F(OnAServer, APodHasAllThatItsTemplateSays) {
+  Make(kFineTuneJob,
+       {{"apiVersion", "splitft.io/v1alpha1"},
+        {"kind", "FineTuneJob"},
+        {"metadata", {{"name", "mine"}, {"namespace", name_space_}}},
+        {"spec",
+         {{"model", {{"source", {{"hostPath", "/model"}}}}},
+          {"training", {{"steps", 5}}},
+          {"workers",
+           {{"template",
+             {{"metadata", {{"labels", {{"team", "risk"}}}, {"annotations", {{"example.org/note", "kept"}}}}},
+              {"spec", {{"nodeSelector", {{"zone", "vault"}}}}}}}}},
+          {"clients", Json::array({{{"name", "bank"}, {"data", {{"hostPath", "/bank.jsonl"}}}}})},
+          {"output", {{"persistentVolumeClaim", "results"}}}}}});
+  const Running running(*transport_, name_space_);
+  ASSERT_TRUE(Eventually([&] { return client_->Get(kPod, {name_space_, "mine-worker-bank-0"}).ok(); }));
+  const Json pod = client_->Get(kPod, {name_space_, "mine-worker-bank-0"}).value();
+  EXPECT_EQ(TextAt(pod, {"metadata", "labels", "team"}), "risk");
+  EXPECT_EQ(TextAt(pod, {"metadata", "annotations", "example.org/note"}), "kept");
+  EXPECT_EQ(TextAt(pod, {"spec", "nodeSelector", "zone"}), "vault");
+}
+
 TEST_F(OnAServer, ItsMetricsSayWhatItDoes) {
   // Its value at a scrape of now; -1 where there is no such series.
   const auto value = [](const Running& running, const std::string& series) {

@@ -203,6 +203,18 @@ TEST_F(Decides, APodThatSomebodyDeletedIsMadeAgainWhenItIsGone) {
   EXPECT_EQ(c().status()["clients"][0]["restarts"], 1);
 }
 
+TEST_F(Decides, ANameIsNotUsedAgainThoughItsSuccessorCouldNotBeMadeAtOnce) {
+  Begin();
+  c().Train(1);
+  c().Settle();
+  c().Remove("job-worker-bank-0");
+  const Plan refused = Decide(c().Snapshot());
+  EXPECT_EQ(refused.status["clients"][0]["restarts"], 0) << "written although the pod was refused";
+  JobSnapshot later = c().Snapshot();
+  later.status = refused.status;
+  EXPECT_EQ(Decide(later).create.at(0)["metadata"]["name"], "job-worker-bank-1");
+}
+
 TEST_F(Decides, ADeletedAggregatorsSuccessorIsAnotherAttempt) {
   Begin();
   c().Train(5);
