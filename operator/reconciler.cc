@@ -38,14 +38,11 @@ absl::StatusOr<std::optional<Duration>> Reconciler::Reconcile(const kube::Object
   if (plan.children_are_as_wanted) {
     parts_.view.ChildrenAreAsWanted(job, *snapshot);
   }
-  // What cannot be done is said in the status, and tried again.
-  const absl::Status applied = Apply(job, *snapshot, plan);
-  Duration wait{};
-  if (!applied.ok()) {
-    SPLITFT_RETURN_IF_ERROR(
-        WriteStatus(job, *snapshot, WithRefusal(plan.status, std::string(applied.message()))).status());
-    return applied;
+  if (const absl::Status applied = Apply(job, *snapshot, plan); !applied.ok()) {
+    SPLITFT_RETURN_IF_ERROR(SayIfRefused(job, *snapshot, plan, applied));
+    return applied;  // and try again
   }
+  Duration wait{};
   if (!plan.status_can_wait) {
     SPLITFT_ASSIGN_OR_RETURN(wait, WriteStatus(job, *snapshot, plan.status));
   }
@@ -87,6 +84,18 @@ void Reconciler::Complete(const kube::ObjectKey& key, JobSnapshot* snapshot) {
   snapshot->listening_since = parts_.progress.Since(key, aggregator->uid);
 }
 
+absl::Status Reconciler::SayIfRefused(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Plan& plan,
+                                      const absl::Status& error) {
+  if (!absl::IsPermissionDenied(error) && !absl::IsInvalidArgument(error) && !absl::IsFailedPrecondition(error)) {
+    return absl::OkStatus();  // it may pass by itself
+  }
+  const std::string why(error.message());
+  Plan told;
+  told.notices = {{.warning = true, .reason = "Refused", .action = "Create", .note = why}};
+  Tell(key, snapshot, told);
+  return WriteStatus(key, snapshot, WithRefusal(plan.status, why)).status();
+}
+
 absl::Status Reconciler::Apply(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Plan& plan) {
   for (const PodDeletion& pod : plan.delete_pods) {
     const absl::Status status =
@@ -113,12 +122,8 @@ absl::Status Reconciler::Create(const kube::ObjectKey& key, const JobSnapshot& s
     // Ours, from a write whose answer was lost; or somebody else's.
     SPLITFT_ASSIGN_OR_RETURN(written, parts_.client.Get(*type, kube::KeyOf(object)));
     if (kube::ControllerUidOf(*written) != snapshot.uid) {
-      const std::string what =
-          absl::StrCat(type->kind, " ", kube::KeyOf(object).name, " is there already, and not this job's");
-      parts_.events.Record(kFineTuneJob,
-                           {{"metadata", {{"name", key.name}, {"namespace", key.name_space}, {"uid", snapshot.uid}}}},
-                           {.warning = true, .reason = "NameTaken", .action = "Create", .note = what});
-      return absl::FailedPreconditionError(what);
+      return absl::FailedPreconditionError(
+          absl::StrCat(type->kind, " ", kube::KeyOf(object).name, " is there already, and not this job's"));
     }
   }
   SPLITFT_RETURN_IF_ERROR(written.status());

@@ -38,6 +38,9 @@ class Reconciler {
   void Complete(const kube::ObjectKey& key, JobSnapshot* snapshot);
   absl::Status Apply(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Plan& plan);
   absl::Status Create(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Json& object);
+  // Of what the server will not take, as long as nothing else changes: an event, and the job's status.
+  absl::Status SayIfRefused(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Plan& plan,
+                            const absl::Status& error);
   // Writes the status where it is another. Figures alone wait until the last write is a few seconds old; returns for
   // how long.
   absl::StatusOr<Duration> WriteStatus(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Json& status)

@@ -55,7 +55,7 @@ const std::vector<Reason>& EventReasons() {
       {"WorkerRestarted", "Warning", "A client's pod was lost or failed; its successor is made."},
       {"AggregatorRestarted", "Warning", "Likewise of the aggregator."},
       {"ChildRepaired", "Warning", "Somebody had changed an object of the job; it is as it should be again."},
-      {"NameTaken", "Warning", "An object that the job needs exists and is not the job's."},
+      {"Refused", "Warning", "Something that the job needs cannot be made; or it is there, and not the job's."},
   };
   return reasons;
 }

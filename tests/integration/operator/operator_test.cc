@@ -16,6 +16,7 @@
 #include "libs/kube/http_transport.h"
 #include "libs/kube/observed_transport.h"
 #include "libs/telemetry/telemetry_server.h"
+#include "operator/decide/outcome.h"
 #include "operator/job_operator.h"
 #include "operator/types.h"
 #include "tests/support/kube/api_server_environment.h"
@@ -234,6 +235,26 @@ TEST_F(OnAServer, APodHasAllThatItsTemplateSays) {
   EXPECT_EQ(TextAt(pod, {"metadata", "labels", "team"}), "risk");
   EXPECT_EQ(TextAt(pod, {"metadata", "annotations", "example.org/note"}), "kept");
   EXPECT_EQ(TextAt(pod, {"spec", "nodeSelector", "zone"}), "vault");
+}
+
+TEST_F(OnAServer, WhatCannotBeMadeIsSaidAndMadeLater) {
+  Make(kConfigMap,
+       {{"apiVersion", "v1"},
+        {"kind", "ConfigMap"},
+        {"metadata", {{"name", "taken-job"}, {"namespace", name_space_}, {"labels", {{"splitft.io/job", "x"}}}}}});
+  MakeJob("taken");
+  const Running running(*transport_, name_space_);
+  const auto condition = [&] {
+    const auto job = client_->Get(kFineTuneJob, {name_space_, "taken"});
+    const Json status = job.ok() ? job->value("status", Json()) : Json();
+    const Json* found = FindCondition(status, "Running");
+    return found == nullptr ? Json(Json::object()) : *found;
+  };
+  EXPECT_TRUE(Eventually([&] { return condition().value("reason", "") == "Refused"; })) << condition();
+  EXPECT_THAT(condition().value("message", ""), testing::HasSubstr("ConfigMap taken-job"));
+  ASSERT_TRUE(client_->Delete(kConfigMap, {name_space_, "taken-job"}).ok());
+  EXPECT_TRUE(Eventually([&] { return IsWhole("taken"); }));
+  EXPECT_EQ(condition().value("reason", ""), "PodsPending");
 }
 
 TEST_F(OnAServer, ItsMetricsSayWhatItDoes) {
