@@ -3,40 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "absl/strings/str_cat.h"
-#include "operator/decide/outcome.h"
 #include "operator/decide/status.h"
-#include "tests/support/operator_cluster.h"
+#include "tests/support/operator_job.h"
 
 namespace splitft::controller {
 namespace {
 
-using std::chrono::minutes;
 using std::chrono::seconds;
-using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-std::string Manifest(const std::string& more = "") {
-  return absl::StrCat(
-      "apiVersion: splitft.io/v1alpha1\nkind: FineTuneJob\nmetadata: {name: job}\nspec:\n"
-      "  model: {source: {hostPath: /model}}\n  training: {steps: 100}\n  clients:\n"
-      "    - {name: bank, data: {hostPath: /bank.jsonl}}\n    - {name: hospital, data: {hostPath: /hospital.txt}}\n"
-      "  output: {persistentVolumeClaim: results}\n",
-      more);
-}
-
-class Decides : public testing::Test {
- protected:
-  void Begin(const std::string& more = "") {
-    cluster_.emplace(Manifest(more));
-    cluster_->Settle();
-  }
-  OperatorCluster& c() { return *cluster_; }
-  std::string FailedMessage() { return FindCondition(c().status(), "Failed")->value("message", ""); }
-
-  std::optional<OperatorCluster> cluster_;
-};
 
 TEST_F(Decides, MakesEveryMemberAndWhatTheyShare) {
   Begin();
@@ -103,21 +78,6 @@ TEST_F(Decides, AStepMoreIsNothingButFigures) {
   EXPECT_EQ(WithoutFigures(c().status()), WithoutFigures(before));
 }
 
-TEST_F(Decides, CompleteWhenTheAggregatorHasSucceeded) {
-  Begin();
-  c().Train(100);
-  c().Aggregator()->phase = PodPhase::kSucceeded;
-  c().Aggregator()->message = R"({"adapterSha256": "ba78"})";
-  c().Settle();
-  EXPECT_EQ(c().state(), "Complete");
-  EXPECT_EQ(c().status()["adapter"]["sha256"], "ba78");
-  EXPECT_EQ(c().ReasonOf("Complete"), "AdapterWritten");
-  EXPECT_THAT(c().pods(), SizeIs(3)) << "workers end by themselves";
-  c().Advance(seconds(31));
-  c().Settle();
-  EXPECT_THAT(c().pods(), SizeIs(1)) << "what has ended stays, for its log";
-}
-
 TEST_F(Decides, RestartsOnlyTheMemberThatWasKilledAfterABackoff) {
   Begin();
   c().Train(7);
@@ -132,28 +92,6 @@ TEST_F(Decides, RestartsOnlyTheMemberThatWasKilledAfterABackoff) {
   EXPECT_THAT(c().pods(), SizeIs(4));
   EXPECT_EQ(c().Worker("bank")->name, "job-worker-bank-1");
   EXPECT_EQ(c().notices().back().reason, "WorkerRestarted");
-}
-
-TEST_F(Decides, GivesUpOnAMemberAfterItsBackoffLimit) {
-  Begin("  backoffLimit: 1\n");
-  for (int i = 0; i < 2; ++i) {
-    c().Fail(c().Worker("bank"), 137, "OOMKilled");
-    c().Settle();
-    c().Advance(minutes(1));
-    c().Settle();
-  }
-  EXPECT_EQ(c().state(), "Failed");
-  EXPECT_EQ(c().ReasonOf("Failed"), "OutOfMemory");
-  EXPECT_THAT(FailedMessage(), HasSubstr("client bank: pod job-worker-bank-1 ended with 137 (OOMKilled)"));
-}
-
-TEST_F(Decides, WhatCannotGetBetterFailsTheJobWithItsLastWords) {
-  Begin();
-  c().Fail(c().Worker("bank"), 3, "Error", "reading\nsplitft-worker: error: \"/bank.jsonl\" is empty\n");
-  c().Settle();
-  EXPECT_EQ(c().state(), "Failed");
-  EXPECT_THAT(FailedMessage(), HasSubstr("ended with 3: splitft-worker: error: \"/bank.jsonl\" is empty"));
-  EXPECT_THAT(c().pods(), SizeIs(1)) << "the rest is deleted";
 }
 
 TEST_F(Decides, AWorkerThatLostItsPeerIsReplacedAtNoCost) {
@@ -177,17 +115,6 @@ TEST_F(Decides, ReplacementsBackOffToo) {
   c().Advance(seconds(1));
   c().Settle();
   EXPECT_EQ(c().Worker("bank")->index, 2);
-}
-
-TEST_F(Decides, AnAggregatorThatLosesItsClientsAgainAndAgainEndsTheJob) {
-  Begin("  backoffLimit: 1\n");
-  for (int i = 0; i < 2; ++i) {
-    c().Fail(c().Aggregator(), 4, "Error", "client bank was lost");
-    c().Settle();
-    c().Advance(minutes(1));
-    c().Settle();
-  }
-  EXPECT_EQ(c().ReasonOf("Failed"), "BackoffLimitExceeded");
 }
 
 TEST_F(Decides, APodThatSomebodyDeletedIsMadeAgainWhenItIsGone) {
@@ -252,130 +179,10 @@ TEST_F(Decides, SuspendTakesThePodsAndResumeBringsThemBack) {
   EXPECT_EQ(c().ReasonOf("Suspended"), "");
 }
 
-TEST_F(Decides, SaysWhyAPodDoesNotStart) {
-  Begin();
-  c().Worker("bank")->reason = "ImagePullBackOff";
-  c().Worker("bank")->message = "Back-off pulling image \"worker:1\"";
-  c().Settle();
-  EXPECT_EQ(c().ReasonOf("Degraded"), "ImagePullBackOff");
-  EXPECT_THAT(FindCondition(c().status(), "Running")->value("message", ""),
-              HasSubstr("pod job-worker-bank-0 is ImagePullBackOff: Back-off pulling image"));
-}
-
-TEST_F(Decides, EveryDeadlineEndsTheJob) {
-  const struct {
-    const char* field;
-    bool trains;
-    const char* reason;
-  } cases[] = {{"  startDeadlineSeconds: 60\n", false, "StartDeadlineExceeded"},
-               {"  activeDeadlineSeconds: 60\n", true, "DeadlineExceeded"},
-               {"  stallTimeoutSeconds: 60\n", true, "StepStalled"}};
-  for (const auto& [field, trains, reason] : cases) {
-    SCOPED_TRACE(reason);
-    Begin(field);
-    if (trains) {
-      c().Train(1);
-      c().Settle();
-    }
-    const Plan plan = c().Reconcile();
-    ASSERT_TRUE(plan.look_again.has_value());
-    c().Advance(seconds(59));
-    c().Settle();
-    EXPECT_NE(c().state(), "Failed");
-    c().Advance(seconds(1));
-    c().Settle();
-    EXPECT_EQ(c().ReasonOf("Failed"), reason);
-    EXPECT_THAT(c().pods(), IsEmpty());
-  }
-}
-
-TEST_F(Decides, ANewLeaderDoesNotTakeItsOwnIgnoranceForALateStart) {
-  Begin("  startDeadlineSeconds: 60\n");
-  c().Train(7);
-  c().Settle();
-  c().Advance(seconds(3600));
-  c().ChangeLeader();
-  c().Settle();
-  EXPECT_NE(c().state(), "Failed");
-  c().Advance(seconds(1));
-  c().Train(3600);
-  c().Settle();
-  EXPECT_EQ(c().state(), "Running");
-}
-
-TEST_F(Decides, ALostAggregatorsSuccessorHasTheWholeStartDeadline) {
-  Begin("  startDeadlineSeconds: 60\n");
-  c().Train(7);
-  c().Settle();
-  c().Advance(seconds(3600));
-  c().Fail(c().Aggregator(), 137, "OOMKilled");
-  c().set_progress(std::nullopt);
-  c().Settle();
-  EXPECT_NE(c().state(), "Failed");
-  c().Advance(seconds(10));
-  c().Settle();
-  ASSERT_EQ(c().Aggregator()->index, 1);
-  c().Advance(seconds(59));
-  c().Settle();
-  EXPECT_NE(c().state(), "Failed");
-  c().Advance(seconds(1));
-  c().Settle();
-  EXPECT_EQ(c().ReasonOf("Failed"), "StartDeadlineExceeded");
-}
-
-TEST_F(Decides, AFailedJobsPodsGoOnceItsStatusIsWritten) {
-  Begin();
-  c().Train(7);
-  c().Settle();
-  c().Fail(c().Worker("bank"), 3);
-  const Plan plan = c().Reconcile();
-  EXPECT_EQ(plan.status.value("state", ""), "Failed");
-  EXPECT_THAT(plan.delete_pods, IsEmpty());
-  EXPECT_THAT(c().Reconcile().delete_pods, SizeIs(2));
-}
-
 TEST_F(Decides, AJobOfAnotherControllerIsLeftAloneWhateverItsState) {
   Begin("  managedBy: example.org/other\n  ttlSecondsAfterFinished: 0\n");
   EXPECT_THAT(c().pods(), IsEmpty());
   EXPECT_TRUE(c().status().is_null());
-}
-
-TEST(WithRefusal, SaysWhyWhereTheJobDoesNotRun) {
-  const Json waits = {{"conditions", {{{"type", "Running"}, {"status", "False"}, {"reason", "PodsPending"}}}}};
-  EXPECT_EQ(WithRefusal(waits, "exceeded quota")["conditions"][0]["reason"], "Refused");
-  EXPECT_EQ(WithRefusal(waits, "exceeded quota")["conditions"][0]["message"], "exceeded quota");
-  EXPECT_TRUE(WithRefusal(Json(), "exceeded quota").is_null());
-}
-
-TEST_F(Decides, ARuleOfTheUserComesFirst) {
-  Begin("  failureRules:\n    - {role: Worker, onExitCodes: [137], action: FailJob}\n");
-  c().Fail(c().Worker("bank"), 137);
-  c().Settle();
-  EXPECT_EQ(c().state(), "Failed");
-}
-
-TEST_F(Decides, TheAggregatorsOwnWordIsTheCause) {
-  Begin();
-  c().Train(3);
-  c().set_progress(
-      ProgressView{.phase = "FAILED", .step = 3, .total_steps = 100, .message = "client bank: loss is nan"});
-  c().Fail(c().Worker("hospital"), 4, "Error", "the aggregator gave up");
-  c().Settle();
-  EXPECT_EQ(c().ReasonOf("Failed"), "TrainingFailed");
-  EXPECT_EQ(FailedMessage(), "client bank: loss is nan");
-}
-
-TEST_F(Decides, AFinishedJobIsDeletedAfterItsTimeToLive) {
-  Begin("  ttlSecondsAfterFinished: 100\n");
-  c().Train(100);
-  c().Aggregator()->phase = PodPhase::kSucceeded;
-  c().Settle();
-  c().Advance(seconds(99));
-  c().Settle();
-  EXPECT_FALSE(c().deleted());
-  c().Advance(seconds(1));
-  c().Settle();
-  EXPECT_TRUE(c().deleted());
 }
 
 TEST_F(Decides, ChangedChildrenAreRepaired) {
