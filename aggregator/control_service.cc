@@ -66,6 +66,13 @@ class ControlService::Watcher final : public grpc::ServerWriteReactor<control::J
   bool finished_ = false;
 };
 
+// A stream that ends as it begins.
+class ControlService::Refusal final : public grpc::ServerWriteReactor<control::JobEvent> {
+ public:
+  explicit Refusal(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
 void ControlService::Publish(const control::JobEvent& event) {
   const MutexLock lock(mutex_);
   event_ = event;
@@ -76,7 +83,10 @@ void ControlService::Publish(const control::JobEvent& event) {
 }
 
 grpc::ServerWriteReactor<control::JobEvent>* ControlService::Watch(grpc::CallbackServerContext* /*context*/,
-                                                                   const control::WatchRequest* /*request*/) {
+                                                                   const control::WatchRequest* request) {
+  if (!request->job_uid().empty() && request->job_uid() != job_uid_) {
+    return new Refusal({grpc::StatusCode::NOT_FOUND, "this is another job's aggregator"});
+  }
   auto* watcher = new Watcher(*this);
   const MutexLock lock(mutex_);
   watchers_.insert(watcher);

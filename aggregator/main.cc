@@ -49,8 +49,7 @@ absl::Status Announce(int fd, const std::string& address) {
 
 // What a run leaves, for whoever started this program and cannot look into the output: one line of JSON. In a pod the
 // file is the termination message, which outlives the program. No atomic write: that file is mounted, and stays.
-absl::Status WriteResult(const std::string& path, const std::filesystem::path& output) {
-  SPLITFT_ASSIGN_OR_RETURN(const std::string sha256, Sha256OfFile(output / model::kAdapterFile));
+absl::Status WriteResult(const std::string& path, const std::string& sha256) {
   std::ofstream file(path, std::ios::trunc);
   file << "{\"adapterSha256\": \"" << sha256 << "\"}\n";
   file.close();
@@ -77,7 +76,14 @@ class Aggregation {
     SPLITFT_ASSIGN_OR_RETURN(start_seconds_,
                              IntegerOf(flags_, {.name = "start-patience", .low = 1, .high = 86400, .fallback = 600}));
     SPLITFT_ASSIGN_OR_RETURN(const train::JobSetup setup, train::OpenJob(flags_.at("job")));
+    if (const auto sha256 = Output::FinishedBefore(flags_.at("output"), setup.job); sha256.has_value()) {
+      log_.Info("done before", {{"output", flags_.at("output")}});
+      return TellResult(*sha256);
+    }
     SPLITFT_ASSIGN_OR_RETURN(Output output, Output::Open(flags_.at("output"), SystemClock()));
+    if (const auto uid = setup.job.annotations.find(spec::kUidAnnotation); uid != setup.job.annotations.end()) {
+      control_.set_job_uid(uid->second);
+    }
     transport::GrpcServerOptions server_options;
     server_options.address = flags_.at("listen");
     server_options.services = {&control_};
@@ -143,8 +149,9 @@ class Aggregation {
                               .adapters = state.Snapshot(),
                               .reason = *reason});
     }
-    if (const auto result = flags_.find("result-file"); status.ok() && result != flags_.end()) {
-      status = WriteResult(result->second, output.directory());
+    if (status.ok()) {
+      const absl::StatusOr<std::string> sha256 = Sha256OfFile(output.directory() / model::kAdapterFile);
+      status = sha256.ok() ? TellResult(*sha256) : sha256.status();
     }
     coordinator.Dismiss(status, status.ok() ? *reason : "");
     if (status.ok()) {
@@ -155,6 +162,11 @@ class Aggregation {
       log_.Info("done", {{"reason", *reason}, {"output", output.directory().string()}});
     }
     return status;
+  }
+
+  absl::Status TellResult(const std::string& sha256) const {
+    const auto file = flags_.find("result-file");
+    return file == flags_.end() ? absl::OkStatus() : WriteResult(file->second, sha256);
   }
 
   // What somebody who follows the log should see of the job's progress.

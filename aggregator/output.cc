@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "aggregator/metrics_log.h"
 #include "aggregator/report.h"
+#include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/model/peft_adapter.h"
 #include "libs/spec/parse.h"
@@ -23,6 +24,17 @@ namespace fs = std::filesystem;
 constexpr const char* kTokenizerFiles[] = {
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
     "merges.txt",     "chat_template.jinja",   "added_tokens.json",       "tokenizer.model"};
+
+constexpr char kFinishedFile[] = ".splitft-finished";
+
+std::string UidOf(const spec::FineTuneJob& job) {
+  const auto uid = job.annotations.find(spec::kUidAnnotation);
+  return uid == job.annotations.end() ? "" : uid->second;
+}
+
+std::string FinishedText(const std::string& uid, const std::string& sha256) {
+  return absl::StrCat(uid, " ", sha256, "\n");
+}
 
 absl::Status CopyTokenizer(const fs::path& from, const fs::path& to) {
   for (const char* name : kTokenizerFiles) {
@@ -96,8 +108,25 @@ absl::Status Output::Finish(const Trained& trained) {
                                                                     .manifest = spec::FormatJob(trained.job),
                                                                     .reason = trained.reason,
                                                                     .history = history_})));
-  return model::WritePeftAdapter(directory_, trained.base.config(), trained.job.lora, trained.layout, trained.adapters,
-                                 trained.job.model.source.value);
+  SPLITFT_RETURN_IF_ERROR(model::WritePeftAdapter(directory_, trained.base.config(), trained.job.lora, trained.layout,
+                                                  trained.adapters, trained.job.model.source.value));
+  const std::string uid = UidOf(trained.job);
+  if (uid.empty()) {
+    return absl::OkStatus();
+  }
+  SPLITFT_ASSIGN_OR_RETURN(const std::string sha256, Sha256OfFile(directory_ / model::kAdapterFile));
+  return WriteFileAtomically(directory_ / kFinishedFile, FinishedText(uid, sha256));
+}
+
+std::optional<std::string> Output::FinishedBefore(const fs::path& directory, const spec::FineTuneJob& job) {
+  constexpr size_t kLimitBytes = 1 << 10;
+  const std::string uid = UidOf(job);
+  const absl::StatusOr<std::string> text = ReadFile(directory / kFinishedFile, kLimitBytes);
+  if (uid.empty() || !text.ok()) {
+    return std::nullopt;
+  }
+  const absl::StatusOr<std::string> sha256 = Sha256OfFile(directory / model::kAdapterFile);
+  return sha256.ok() && *text == FinishedText(uid, *sha256) ? std::optional(*sha256) : std::nullopt;
 }
 
 }  // namespace splitft::aggregator

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -34,8 +35,14 @@ class Output {
     std::span<const float> adapters;
     std::string reason;  // Completed, EarlyStopped
   };
-  // Writes what a finished job leaves. The adapter comes last, so that a folder with one is whole.
+  // Writes what a finished job leaves. The adapter comes last, so that a folder with one is whole; after it, of a job
+  // with a UID, what FinishedBefore looks for.
   absl::Status Finish(const Trained& trained);
+
+  // The SHA-256 of the adapter in `directory`, where `job` has come to its end there before; nothing where it has not,
+  // where the adapter is another by now, or where the job has no UID.
+  static std::optional<std::string> FinishedBefore(const std::filesystem::path& directory,
+                                                   const spec::FineTuneJob& job);
 
   const std::filesystem::path& directory() const { return directory_; }
 

@@ -71,12 +71,8 @@ bool IsNews(const ProgressView& before, const ProgressView& now) {
 // done under the lock.
 class ProgressHub::Stream {
  public:
-  Stream(const Clock& clock, std::string pod_uid, std::string address, std::function<void(bool)> heard)
-      : clock_(clock),
-        since_(clock.WallTime()),
-        pod_uid_(std::move(pod_uid)),
-        address_(std::move(address)),
-        heard_(std::move(heard)) {
+  Stream(const Clock& clock, Source source, std::function<void(bool)> heard)
+      : clock_(clock), since_(clock.WallTime()), source_(std::move(source)), heard_(std::move(heard)) {
     const MutexLock lock(mutex_);
     StartCallLocked();
   }
@@ -89,8 +85,7 @@ class ProgressHub::Stream {
     }
   }
 
-  const std::string& pod_uid() const { return pod_uid_; }
-  const std::string& address() const { return address_; }
+  const Source& source() const { return source_; }
   WallTime since() const { return since_; }
   std::optional<ProgressView> view() const SPLITFT_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
@@ -113,7 +108,9 @@ class ProgressHub::Stream {
   class Call final : public grpc::ClientReadReactor<control::JobEvent> {
    public:
     Call(Stream& stream, const std::shared_ptr<grpc::Channel>& channel)
-        : stream_(stream), stub_(control::Control::NewStub(channel)) {}
+        : stream_(stream), stub_(control::Control::NewStub(channel)) {
+      request_.set_job_uid(stream.source_.job_uid);
+    }
     void Start() {
       context_.set_wait_for_ready(true);
       stub_->async()->Watch(&context_, &request_, this);
@@ -136,7 +133,7 @@ class ProgressHub::Stream {
     Stream& stream_;
     const std::unique_ptr<control::Control::Stub> stub_;
     grpc::ClientContext context_;
-    const control::WatchRequest request_;
+    control::WatchRequest request_;
     control::JobEvent event_;
     bool ended_ = false;  // the last event was the job's last
   };
@@ -151,8 +148,8 @@ class ProgressHub::Stream {
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
     arguments.SetInt(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
-    call_ = std::make_unique<Call>(*this,
-                                   grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+    call_ = std::make_unique<Call>(
+        *this, grpc::CreateCustomChannel(source_.address, grpc::InsecureChannelCredentials(), arguments));
     call_->Start();
   }
 
@@ -198,8 +195,7 @@ class ProgressHub::Stream {
 
   const Clock& clock_;
   const WallTime since_;
-  const std::string pod_uid_;
-  const std::string address_;
+  const Source source_;
   const std::function<void(bool)> heard_;
   mutable Mutex mutex_;
   CondVar changed_;
@@ -219,15 +215,15 @@ ProgressHub::~ProgressHub() {
   }
 }
 
-void ProgressHub::Follow(const kube::ObjectKey& job, const std::string& pod_uid, const std::string& address) {
+void ProgressHub::Follow(const kube::ObjectKey& job, const Source& source) {
   std::shared_ptr<Stream> former;  // ends outside the lock
   const MutexLock lock(mutex_);
   std::shared_ptr<Stream>& stream = streams_[job];
-  if (stream != nullptr && stream->pod_uid() == pod_uid && stream->address() == address) {
+  if (stream != nullptr && stream->source() == source) {
     return;
   }
-  former = std::exchange(
-      stream, std::make_shared<Stream>(clock_, pod_uid, address, [this, job](bool news) { listener_(job, news); }));
+  former =
+      std::exchange(stream, std::make_shared<Stream>(clock_, source, [this, job](bool news) { listener_(job, news); }));
 }
 
 void ProgressHub::Forget(const kube::ObjectKey& job) {
@@ -242,14 +238,14 @@ void ProgressHub::Forget(const kube::ObjectKey& job) {
 std::optional<ProgressView> ProgressHub::Get(const kube::ObjectKey& job, const std::string& pod_uid) const {
   const MutexLock lock(mutex_);
   const auto found = streams_.find(job);
-  return found == streams_.end() || found->second->pod_uid() != pod_uid ? std::nullopt : found->second->view();
+  return found == streams_.end() || found->second->source().pod_uid != pod_uid ? std::nullopt : found->second->view();
 }
 
 std::optional<WallTime> ProgressHub::Since(const kube::ObjectKey& job, const std::string& pod_uid) const {
   const MutexLock lock(mutex_);
   const auto found = streams_.find(job);
-  return found == streams_.end() || found->second->pod_uid() != pod_uid ? std::nullopt
-                                                                        : std::optional(found->second->since());
+  return found == streams_.end() || found->second->source().pod_uid != pod_uid ? std::nullopt
+                                                                               : std::optional(found->second->since());
 }
 
 }  // namespace splitft::controller

@@ -24,10 +24,16 @@ class ProgressHub {
   // Ends every stream, and waits for that.
   ~ProgressHub();
 
-  // The aggregator of `job` runs in pod `pod_uid` and listens at `address`: watch it. Another pod's word is forgotten.
-  // Idempotent.
-  void Follow(const kube::ObjectKey& job, const std::string& pod_uid, const std::string& address)
-      SPLITFT_EXCLUDES(mutex_);
+  // Where the aggregator of a job listens.
+  struct Source {
+    std::string job_uid;  // an aggregator of another job, at an address that this one's pod had, is not listened to
+    std::string pod_uid;
+    std::string address;
+
+    bool operator==(const Source&) const = default;
+  };
+  // Watch the aggregator of `job` there. Another pod's word is forgotten. Idempotent.
+  void Follow(const kube::ObjectKey& job, const Source& source) SPLITFT_EXCLUDES(mutex_);
   // Nobody needs to know any more.
   void Forget(const kube::ObjectKey& job) SPLITFT_EXCLUDES(mutex_);
   // The last that pod `pod_uid` has said; nothing where it has said nothing, or is not followed.

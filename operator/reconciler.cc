@@ -76,9 +76,10 @@ void Reconciler::Complete(const kube::ObjectKey& key, JobSnapshot* snapshot) {
   }
   if (!aggregator->ip.empty() && aggregator->phase == PodPhase::kRunning) {
     const bool is_ipv6 = aggregator->ip.find(':') != std::string::npos;
+    const std::string host = is_ipv6 ? absl::StrCat("[", aggregator->ip, "]") : aggregator->ip;
     parts_.progress.Follow(
-        key, aggregator->uid,
-        absl::StrCat(is_ipv6 ? absl::StrCat("[", aggregator->ip, "]") : aggregator->ip, ":", settings_.port));
+        key,
+        {.job_uid = snapshot->uid, .pod_uid = aggregator->uid, .address = absl::StrCat(host, ":", settings_.port)});
   }
   snapshot->progress = parts_.progress.Get(key, aggregator->uid);
   snapshot->listening_since = parts_.progress.Since(key, aggregator->uid);

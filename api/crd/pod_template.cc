@@ -1,5 +1,10 @@
 #include "api/crd/pod_template.h"
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
 namespace splitft::crd {
 namespace {
 
@@ -74,17 +79,27 @@ Json Environment() {
 }
 
 Json VolumeMounts() {
-  return ListBy(
-      "mountPath", "Where volumes of this template appear in the container.",
-      Object("",
-             {
-                 {"name", Name("A volume of spec.volumes in this template.")},
-                 {"mountPath", Text("Where it appears; not below /splitft, which is splitft's.", kLongestValue)},
-                 {"subPath", Text("The part of the volume that appears; absent: all of it.", kLongestValue)},
-                 {"readOnly", Boolean("Whether it can only be read. Default false.")},
-             },
-             {"name", "mountPath"}),
-      32);
+  Json mount = Object("",
+                      {
+                          {"name", Name("A volume of spec.volumes in this template.")},
+                          {"mountPath", Text("Where it appears; not in /splitft, which is splitft's.", 512)},
+                          {"subPath", Text("The part of the volume that appears; absent: all of it.", kLongestValue)},
+                          {"readOnly", Boolean("Whether it can only be read. Default false.")},
+                      },
+                      {"name", "mountPath"});
+  mount["x-kubernetes-validations"] = Json::array({{{"rule", "!self.mountPath.startsWith('/splitft')"},
+                                                    {"message", "/splitft is splitft's own; expected another place"},
+                                                    {"fieldPath", ".mountPath"}}});
+  return ListBy("mountPath", "Where volumes of this template appear in the container.", mount, 32);
+}
+
+Json Projected() {
+  const auto source = [](const char* kind) {
+    return std::pair(kind, AnyObject(std::string("kubectl explain pod.spec.volumes.projected.sources.") + kind));
+  };
+  const Properties sources = {source("configMap"), source("downwardAPI"), source("secret")};
+  return Object("Several sources in one folder.", {{"sources", List("The sources.", Object("", sources), 32)},
+                                                   {"defaultMode", Integer("The files' permission bits.", 0, 0777)}});
 }
 
 Json Container() {
@@ -126,18 +141,38 @@ Properties Placement() {
   };
 }
 
+// What Kubernetes' restricted pods may mount, but for tokens of service accounts: no template gives a pod rights. Of
+// the node's own folders, the job names those that it needs.
+Json Volume() {
+  const char* const kinds[] = {"configMap", "csi",   "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim",
+                               "projected", "secret"};
+  Properties properties = {{"name", Text("The volume's name, for volumeMounts.", 63)}};
+  Names given;
+  for (const std::string kind : kinds) {
+    const bool projected = kind == "projected";
+    properties.emplace_back(kind, projected ? Projected() : AnyObject("kubectl explain pod.spec.volumes." + kind));
+    given.push_back("has(self." + kind + ")");
+  }
+  Json volume = Object("A volume with its name, and one kind of source.", properties, {"name"});
+  const Json of_one_kind = {{"rule", absl::StrCat("[", absl::StrJoin(given, ", "), "].exists_one(is, is)")},
+                            {"message", absl::StrCat("expected exactly one of ", absl::StrJoin(kinds, ", "))}};
+  const Json not_ours = {{"rule", "!(self.name in ['job', 'tmp', 'model', 'data', 'output'])"},
+                         {"message", "job, tmp, model, data and output are splitft's own; expected another name"},
+                         {"fieldPath", ".name"}};
+  volume["x-kubernetes-validations"] = Json::array({of_one_kind, not_ours});
+  return volume;
+}
+
 Json PodSpec() {
   Properties properties = Placement();
-  Json volume = AnyObject("A volume with its name: kubectl explain pod.spec.volumes");
-  volume["properties"]["name"] = Name("The volume's name, for volumeMounts.");
-  volume["required"] = Names{"name"};
   Properties own = {
       {"serviceAccountName",
        Name("The pod's account. Default: one of its own, without rights; no token is mounted in any case.")},
       {"imagePullSecrets", ListBy("name", "Secrets for registries that want a login.",
                                   Object("", {{"name", Name("A Secret in the job's namespace.")}}, {"name"}), 16)},
       {"securityContext", SecurityContext()},
-      {"volumes", ListBy("name", "Further volumes. The job's data, model and output are mounted without.", volume, 32)},
+      {"volumes",
+       ListBy("name", "Further volumes. The job's data, model and output are mounted without.", Volume(), 32)},
       {"containers",
        ListBy("name", "One entry at most: what the container has beyond what splitft gives it.", Container(), 1)},
   };

@@ -109,6 +109,8 @@ std::vector<Rule> TrainingRules() {
 }
 
 // Group -> the names of the sources that exclude each other in it, and whether one must be there.
+constexpr char kHub[] = "huggingFace";
+
 struct Sources {
   Names names;
   bool required = false;
@@ -137,12 +139,18 @@ std::vector<Rule> SourceRules() {
   for (const auto& [group, sources] : SourceGroups()) {
     Names there;  // those that a cluster has
     std::copy_if(sources.names.begin(), sources.names.end(), std::back_inserter(there),
-                 [](const std::string& name) { return name != "path"; });
+                 [](const std::string& name) { return name != "path" && name != kHub; });
     const std::string use = there.empty() ? "leave it out" : absl::StrCat("use ", Alternatives(there));
     rules.push_back({.at = group,
                      .field = ".path",
                      .condition = "!has(self.path)",
                      .message = absl::StrCat("a path on your own machine means nothing in a cluster; ", use)});
+    if (std::find(sources.names.begin(), sources.names.end(), kHub) != sources.names.end()) {
+      rules.push_back({.at = group,
+                       .field = absl::StrCat(".", kHub),
+                       .condition = absl::StrCat("!has(self.", kHub, ")"),
+                       .message = absl::StrCat("models are not fetched yet; put it on a volume and ", use)});
+    }
     if (sources.required) {
       const auto append_has = [](std::string* out, const std::string& name) {
         absl::StrAppend(out, "has(self.", name, ")");
@@ -156,6 +164,13 @@ std::vector<Rule> SourceRules() {
   return rules;
 }
 
+// The job's Service is called NAME-aggregator, which must be a label that begins with a letter: Kubernetes' own rule
+// for the job's name, and the parser's, is laxer.
+constexpr spec::TextForm kJobNameForm = {
+    .expected = "a name of lower-case letters, digits and inner '-' that begins with a letter and is at most 52 long",
+    .pattern = "[a-z]([-a-z0-9]{0,50}[a-z0-9])?",
+};
+
 std::string Matches(const spec::TextForm& form) {
   return absl::StrCat(".matches(r'^(", std::string(form.pattern), ")$')");
 }
@@ -167,14 +182,14 @@ std::string NotExpected(std::string_view value, const spec::TextForm& form) {
 // What strings and the keys of maps must look like. A pattern in the schema would do for strings, but the server's
 // error then shows nothing but the pattern. Where a path is refused anyway its form does not matter.
 std::vector<Rule> FormRules() {
-  // Pods, volumes and hosts are called after the job: Kubernetes' own rule for its name is laxer.
   std::vector<Rule> rules = {{.at = "",
                               .field = ".metadata.name",
-                              .condition = absl::StrCat("self.metadata.name", Matches(spec::kLabelForm)),
-                              .message = absl::StrCat("must be ", std::string(spec::kLabelForm.expected)),
-                              .message_expression = NotExpected("self.metadata.name", spec::kLabelForm)}};
+                              .condition = absl::StrCat("self.metadata.name", Matches(kJobNameForm)),
+                              .message = absl::StrCat("must be ", std::string(kJobNameForm.expected)),
+                              .message_expression = NotExpected("self.metadata.name", kJobNameForm)}};
   for (const FieldInfo& field : spec::KnownFields()) {
-    if (field.form.pattern.empty() || !field.path.starts_with("spec.") || field.path.ends_with(".path")) {
+    if (field.form.pattern.empty() || !field.path.starts_with("spec.") || field.path.ends_with(".path") ||
+        field.path.ends_with(kHub)) {
       continue;
     }
     const std::string expected(field.form.expected);

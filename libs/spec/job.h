@@ -161,6 +161,9 @@ struct Lifecycle {
   bool operator==(const Lifecycle&) const = default;
 };
 
+// In the manifest that a cluster's pods read: the job's metadata.uid there.
+inline constexpr char kUidAnnotation[] = "splitft.io/uid";
+
 struct FineTuneJob {
   std::string name;
   std::string name_space = "default";

@@ -205,8 +205,8 @@ void VisitFailureRule(FieldVisitor& v, FailureRule& rule) {
 void VisitLifecycle(FieldVisitor& v, Lifecycle& lifecycle) {
   v.Boolean({"suspend", "Whether the job is held back. Its pods are deleted, and made again when this is false."},
             lifecycle.suspend);
-  v.Seconds({"activeDeadlineSeconds",
-             "How long the job may run before it fails; the time it is suspended does not count.", false, "no limit"},
+  v.Seconds({"activeDeadlineSeconds", "How long the job may run before it fails; resuming it begins anew.", false,
+             "no limit"},
             {1, kMostSeconds}, lifecycle.active_deadline);
   v.Seconds({"startDeadlineSeconds",
              "How long it may take until every pod is up and connected before the job fails; 0: no limit."},

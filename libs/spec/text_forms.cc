@@ -1,8 +1,11 @@
 #include "libs/spec/text_forms.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
 #include "libs/spec/scalars.h"
 
 namespace splitft::spec {
@@ -69,10 +72,18 @@ bool IsSubdomain(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return IsLowerAlnum(c) || c == '-' || c == '.'; });
 }
 
+// A relative path that leads nowhere but down: no part is empty or begins with a dot.
+bool IsSubPath(std::string_view text) {
+  const std::vector<std::string> parts = absl::StrSplit(std::string(text), '/');
+  return IsPlainText(text, kLongestVolumePath) && std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
+           return !part.empty() && part[0] != '.';
+         });
+}
+
 bool IsClaim(std::string_view text) {
   const size_t slash = text.find('/');
   return text.size() <= kLongestVolumePath && IsSubdomain(text.substr(0, slash)) &&
-         (slash == std::string_view::npos || IsPlainText(text.substr(slash + 1), kLongestVolumePath));
+         (slash == std::string_view::npos || IsSubPath(text.substr(slash + 1)));
 }
 
 bool IsConfigMap(std::string_view text) {
@@ -138,8 +149,8 @@ constinit const TextForm kHubForm = {
     .accepts = IsHubName,
 };
 constinit const TextForm kClaimForm = {
-    .expected = "a claim's name, or claim/path for a path in it",
-    .pattern = "[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?(/[^\\x00-\\x1f\\x7f]+)?",
+    .expected = "a claim's name, or claim/path for a path in it whose parts do not begin with '.'",
+    .pattern = "[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?(/[^./\\x00-\\x1f\\x7f][^/\\x00-\\x1f\\x7f]*)*",
     .longest_bytes = kLongestVolumePath,
     .accepts = IsClaim,
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
@@ -21,8 +22,14 @@ WallTime StartOf(const JobSnapshot& snapshot) {
 }
 
 std::string NameOf(const spec::Source& source) {
-  const bool claim = source.kind == spec::SourceKind::kPersistentVolumeClaim;
-  return absl::StrCat(claim ? "persistentVolumeClaim " : "hostPath ", source.value);
+  switch (source.kind) {
+    case spec::SourceKind::kPersistentVolumeClaim:
+      return absl::StrCat("persistentVolumeClaim ", source.value);
+    case spec::SourceKind::kConfigMap:
+      return absl::StrCat("configMap ", source.value);
+    default:
+      return absl::StrCat("hostPath ", source.value);
+  }
 }
 
 // Since when the present attempt could have begun to train; nothing: it has no pod that could, and another is due. A
@@ -73,8 +80,12 @@ std::string HowItEnded(const PodView& pod) {
 
 std::optional<Outcome> FailureOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job,
                                  const std::vector<MemberState>& members) {
-  // The aggregator's own word is the cause; pods that end afterwards are its consequence.
-  if (snapshot.progress.has_value() && snapshot.progress->phase == "FAILED") {
+  // The aggregator's own word is the cause; pods that end afterwards are its consequence. But where there are rules for
+  // its end, that is awaited.
+  const std::vector<spec::FailureRule>& rules = job.lifecycle.failure_rules;
+  const bool has_rules = std::any_of(
+      rules.begin(), rules.end(), [](const spec::FailureRule& rule) { return rule.role == spec::Role::kAggregator; });
+  if (snapshot.progress.has_value() && snapshot.progress->phase == "FAILED" && !has_rules) {
     return Outcome{JobState::kFailed, "TrainingFailed", snapshot.progress->message};
   }
   const Outcome* worst = nullptr;
@@ -99,8 +110,30 @@ std::optional<Outcome> FailureOf(const JobSnapshot& snapshot, const spec::FineTu
   return worst == nullptr ? std::nullopt : std::optional(*worst);
 }
 
+// "persistentVolumeClaim a/model or persistentVolumeClaim a/text": what `member` reads.
+std::string WhatIsRead(const spec::FineTuneJob& job, const Member& member) {
+  std::string all = NameOf(job.model.source);
+  for (const spec::Client& client : job.clients) {
+    if (member.role == spec::Role::kWorker && client.name == member.client) {
+      absl::StrAppend(&all, " or ", NameOf(client.data.source));
+    }
+  }
+  return all;
+}
+
+// Why a pod that has not begun has not, as far as Kubernetes says.
+std::string WhyPending(const PodView& pod, const spec::FineTuneJob& job, const Member& member) {
+  if (pod.reason.empty()) {
+    // What keeps a kubelet from it, a volume that is not there say, stands in the pod's events only.
+    return absl::StrCat("Pending; if it stays so, kubectl describe pod ", pod.name, " says why");
+  }
+  const bool missing = absl::StrContains(pod.message, "subPath");  // a kubelet does not say of what
+  return absl::StrCat(pod.reason, pod.message.empty() ? "" : ": ", pod.message,
+                      missing ? absl::StrCat("; is there no ", WhatIsRead(job, member), "?") : "");
+}
+
 // Why members do not run yet, the first of each reason.
-Outcome WaitingFor(const JobSnapshot& snapshot, const std::vector<MemberState>& members) {
+Outcome WaitingFor(const JobSnapshot& snapshot, const spec::FineTuneJob& job, const std::vector<MemberState>& members) {
   Outcome outcome{JobState::kPending, "PodsPending", ""};
   std::vector<std::string> waits;
   for (const MemberState& member : members) {
@@ -108,10 +141,8 @@ Outcome WaitingFor(const JobSnapshot& snapshot, const std::vector<MemberState>& 
     if (pod == nullptr || pod->phase == PodPhase::kFailed) {
       waits.push_back(absl::StrCat(Describe(member.member), " has no pod yet"));
     } else if (pod->phase == PodPhase::kPending) {
-      const std::string reason = pod->reason.empty() ? "Pending" : pod->reason;
       outcome.reason = pod->reason.empty() ? outcome.reason : pod->reason;
-      waits.push_back(absl::StrCat("pod ", pod->name, " is ", reason,
-                                   pod->message.empty() ? "" : absl::StrCat(": ", pod->message)));
+      waits.push_back(absl::StrCat("pod ", pod->name, " is ", WhyPending(*pod, job, member.member)));
     }
   }
   if (waits.empty()) {
@@ -151,7 +182,7 @@ std::optional<Outcome> DeadlineOf(const JobSnapshot& snapshot, const spec::FineT
       snapshot.now >= *attempt + lifecycle.start_deadline) {
     return Outcome{JobState::kFailed, "StartDeadlineExceeded",
                    absl::StrCat("training did not begin within spec.startDeadlineSeconds, ",
-                                lifecycle.start_deadline.count(), "; ", WaitingFor(snapshot, members).message)};
+                                lifecycle.start_deadline.count(), "; ", WaitingFor(snapshot, job, members).message)};
   }
   if (started && lifecycle.stall_timeout.count() > 0 &&
       snapshot.now >= LastChange(snapshot) + lifecycle.stall_timeout) {
@@ -221,7 +252,7 @@ Outcome OutcomeOf(const JobSnapshot& snapshot, const spec::FineTuneJob& job, con
     return {JobState::kRunning, "Training",
             absl::StrCat("step ", snapshot.progress->step, " of ", snapshot.progress->total_steps)};
   }
-  return WaitingFor(snapshot, members);
+  return WaitingFor(snapshot, job, members);
 }
 
 std::optional<WallTime> NextDeadline(const JobSnapshot& snapshot, const spec::FineTuneJob& job,

@@ -17,7 +17,9 @@ Json AggregatorSelector(const Owner& owner) {
 
 Json DesiredConfigMap(const Owner& owner, const spec::FineTuneJob& job) {
   Json map = Child(owner, "v1", "ConfigMap", ConfigMapName(owner.name));
-  map["data"] = {{"job.yaml", spec::FormatJob(JobInPods(job))}};
+  spec::FineTuneJob inside = JobInPods(job);
+  inside.annotations[spec::kUidAnnotation] = owner.uid;
+  map["data"] = {{"job.yaml", spec::FormatJob(inside)}};
   return map;
 }
 
@@ -51,6 +53,8 @@ Json DesiredPolicy(const Owner& owner, const OperatorSettings& settings) {
   return policy;
 }
 
+bool IsSelection(const std::string& name) { return name == "selector" || name == "matchLabels"; }
+
 }  // namespace
 
 std::vector<Json> DesiredChildren(const Owner& owner, const spec::FineTuneJob& job, const OperatorSettings& settings) {
@@ -70,6 +74,9 @@ bool Covers(const Json& live, const Json& wanted) {
     }
     for (const auto& [name, value] : wanted.items()) {
       const auto found = live.find(name);
+      if (IsSelection(name) && found != live.end() && *found != value) {
+        return false;  // a label more selects other pods
+      }
       if (!Covers(found == live.end() ? Json() : *found, value)) {
         return false;
       }

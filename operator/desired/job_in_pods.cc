@@ -27,12 +27,18 @@ std::pair<std::string, std::string> SplitName(const std::string& value) {
 }
 
 // The volume of `volumes` that is like `volume` but for its name, or `volume` added to them: a kubelet waits for ever
-// for a pod that names one claim twice.
+// for a pod that names one claim twice. A claim that is written to anywhere is not read-only.
 std::string NameOfVolume(const Json& volume, Json* volumes) {
-  for (const Json& known : *volumes) {
+  constexpr char kClaim[] = "persistentVolumeClaim";
+  for (Json& known : *volumes) {
     Json renamed = known;
     renamed["name"] = volume["name"];
+    if (volume.contains(kClaim) && known.contains(kClaim) && !volume[kClaim].contains("readOnly")) {
+      renamed[kClaim].erase("readOnly");
+    }
     if (renamed == volume) {
+      renamed["name"] = known["name"];
+      known = renamed;
       return known["name"];
     }
   }
@@ -50,6 +56,10 @@ void Add(const Wanted& wanted, Mounts* mounts) {
   switch (wanted.source.kind) {
     case SourceKind::kPersistentVolumeClaim:
       volume["persistentVolumeClaim"] = {{"claimName", name}};
+      if (wanted.read_only) {
+        // Else a kubelet would make what it does not find there.
+        volume["persistentVolumeClaim"]["readOnly"] = true;
+      }
       if (!rest.empty()) {
         mount["subPath"] = rest;
       }

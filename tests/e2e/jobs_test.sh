@@ -17,7 +17,7 @@ namespace=demo
 steps=24
 PATH=$prefix/kube:$PATH
 
-scenarios=(example worker_killed aggregator_killed operator_killed storm drained suspended image_missing
+scenarios=(example worker_killed aggregator_killed finished_unseen operator_killed storm drained suspended image_missing
   nowhere_to_run too_little_memory wrong_input deleted namespace_deleted upgraded)
 
 main() {
@@ -179,6 +179,20 @@ aggregator_killed() {
   completes
   [[ $(field .status.attempt) == 2 ]] || fail "the attempt is $(field .status.attempt)"
 }
+
+# Nobody saw that the aggregator was done before its pod was gone: the next one finds its work done.
+finished_unseen() {
+  local operator="--namespace=splitft-system deployment/splitft-operator"
+  apply
+  wait_until 60 trains
+  kubectl scale --replicas=0 $operator >/dev/null
+  wait_until 120 is_done aggregator-0
+  k delete pod quickstart-aggregator-0 --grace-period=0 --force >/dev/null 2>&1
+  kubectl scale --replicas=2 $operator >/dev/null
+  completes
+  [[ $(k logs quickstart-aggregator-1) == *"done before"* ]] || fail "it trained again"
+}
+is_done() { [[ $(k get pod "quickstart-$1" --output=jsonpath='{.status.phase}') == Succeeded ]]; }
 
 # The other replica takes over, and finds the job as it is.
 operator_killed() {

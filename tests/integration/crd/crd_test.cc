@@ -106,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, Mistakes,
     ::testing::Values(
         Mistake{"model", "{source: {path: base}}",
-                "spec.model.source.path: a path on your own machine means nothing in a cluster; use huggingFace, "
+                "spec.model.source.path: a path on your own machine means nothing in a cluster; use "
                 "persistentVolumeClaim or hostPath"},
         Mistake{"clients", "[{name: a, data: {path: a.txt}}]",
                 "spec.clients[0].data.path: a path on your own machine means nothing in a cluster; use "
@@ -118,8 +118,20 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"lora", "{alpha: 0}", "spec.lora.alpha in body should be greater than 0"},
         Mistake{"lora", "{targetModules: [q_proj, q_proj]}", "spec.lora.targetModules[1]: Duplicate value"},
         Mistake{"lora", "{targetModules: [\"q proj\"]}", "spec.lora.targetModules[0]: q proj is not a module's name"},
-        Mistake{"model", "{source: {huggingFace: a/b/c}}",
-                "spec.model.source.huggingFace: a/b/c is not a model on the hub, as in org/name or org/name@revision"},
+        Mistake{"model", "{source: {huggingFace: a/b}}",
+                "spec.model.source.huggingFace: models are not fetched yet; put it on a volume and use "
+                "persistentVolumeClaim or hostPath"},
+        Mistake{"model", "{source: {persistentVolumeClaim: a/../b}}",
+                "spec.model.source.persistentVolumeClaim: a/../b is not a claim's name, or claim/path for a path in it "
+                "whose parts do not begin with '.'"},
+        Mistake{"workers", "{template: {spec: {volumes: [{name: v, hostPath: {path: /}}]}}}",
+                "unknown field \"spec.workers.template.spec.volumes[0].hostPath\""},
+        Mistake{"workers", "{template: {spec: {volumes: [{name: v}]}}}",
+                "volumes[0]: expected exactly one of configMap"},
+        Mistake{"aggregator", "{template: {spec: {volumes: [{name: data, emptyDir: {}}]}}}",
+                "volumes[0].name: job, tmp, model, data and output are splitft's own; expected another name"},
+        Mistake{"aggregator", "{template: {spec: {containers: [{volumeMounts: [{name: v, mountPath: /splitft/x}]}]}}}",
+                "volumeMounts[0].mountPath: /splitft is splitft's own; expected another place"},
         Mistake{"model", "", "spec.model: Required value"},
         Mistake{"clients", "[]", "spec.clients in body should have at least 1 items"},
         Mistake{"clients", "[{name: a}]", "spec.clients[0].data: Required value"},
@@ -136,6 +148,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Definition, RefusesNamesThatMakeNoHostName) {
   EXPECT_THAT(Create(Named(JobManifest(), "my.job")), HasSubstr("metadata.name: my.job is not a name of lower-case"));
+  EXPECT_THAT(Create(Named(JobManifest(), "1st")), HasSubstr("1st is not a name"));
+  EXPECT_THAT(Create(Named(JobManifest(), std::string(53, 'a'))), HasSubstr("at most 52 long"));
 }
 
 TEST(Definition, GivesTheParsersDefaults) {

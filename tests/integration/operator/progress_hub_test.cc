@@ -38,10 +38,12 @@ class Aggregator final : public control::Control::CallbackService {
   std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
   int calls() const { return calls_; }
   int open() const { return open_; }
+  bool asked_for_job() const { return asked_for_job_; }
 
   grpc::ServerWriteReactor<control::JobEvent>* Watch(grpc::CallbackServerContext* /*context*/,
-                                                     const control::WatchRequest* /*request*/) override {
+                                                     const control::WatchRequest* request) override {
     ++calls_;
+    asked_for_job_ = request->job_uid() == "job-uid";
     return new Watcher(*this);
   }
 
@@ -73,6 +75,7 @@ class Aggregator final : public control::Control::CallbackService {
   int port_;
   std::atomic<int> calls_ = 0;
   std::atomic<int> open_ = 0;
+  std::atomic<bool> asked_for_job_ = false;
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -103,12 +106,13 @@ class Hub : public testing::Test {
 TEST_F(Hub, KnowsWhatAnAggregatorSaidLast) {
   const Aggregator aggregator(control::TRAINING, 7, false);
   EXPECT_EQ(Step(), -1);
-  hub_->Follow(kJob, "uid", aggregator.address());
-  hub_->Follow(kJob, "uid", aggregator.address());
+  hub_->Follow(kJob, {"job-uid", "uid", aggregator.address()});
+  hub_->Follow(kJob, {"job-uid", "uid", aggregator.address()});
   EXPECT_TRUE(Eventually([&] { return Step() == 7; }));
   EXPECT_TRUE(Eventually([&] { return heard_ == 1; }));
   EXPECT_EQ(Step("another"), -1);
   EXPECT_EQ(aggregator.calls(), 1);
+  EXPECT_TRUE(aggregator.asked_for_job());
   hub_->Forget(kJob);
   EXPECT_EQ(Step(), -1);
   EXPECT_TRUE(Eventually([&] { return aggregator.open() == 0; }));
@@ -117,9 +121,9 @@ TEST_F(Hub, KnowsWhatAnAggregatorSaidLast) {
 TEST_F(Hub, AnotherPodTakesTheJobOver) {
   const Aggregator first(control::TRAINING, 7, false);
   const Aggregator second(control::TRAINING, 1, false);
-  hub_->Follow(kJob, "uid", first.address());
+  hub_->Follow(kJob, {"job-uid", "uid", first.address()});
   ASSERT_TRUE(Eventually([&] { return Step() == 7; }));
-  hub_->Follow(kJob, "next", second.address());
+  hub_->Follow(kJob, {"job-uid", "next", second.address()});
   EXPECT_TRUE(Eventually([&] { return Step("next") == 1; }));
   EXPECT_EQ(Step(), -1);
   EXPECT_TRUE(Eventually([&] { return first.open() == 0; }));
@@ -128,7 +132,7 @@ TEST_F(Hub, AnotherPodTakesTheJobOver) {
 TEST_F(Hub, AStreamThatBreaksIsOpenedAgain) {
   auto aggregator = std::make_unique<Aggregator>(control::TRAINING, 7, false);
   const int port = aggregator->port();
-  hub_->Follow(kJob, "uid", aggregator->address());
+  hub_->Follow(kJob, {"job-uid", "uid", aggregator->address()});
   ASSERT_TRUE(Eventually([&] { return Step() == 7; }));
   aggregator.reset();
   aggregator = std::make_unique<Aggregator>(control::TRAINING, 8, false, port);
@@ -138,10 +142,10 @@ TEST_F(Hub, AStreamThatBreaksIsOpenedAgain) {
 TEST_F(Hub, AJobThatHasEndedIsNotAskedAgain) {
   const Aggregator ended(control::COMPLETED, 100, true);
   const Aggregator training(control::TRAINING, 7, true);
-  hub_->Follow(kJob, "uid", ended.address());
+  hub_->Follow(kJob, {"job-uid", "uid", ended.address()});
   ASSERT_TRUE(Eventually([&] { return Step() == 100; }));
   ProgressHub other(SystemClock(), [](const kube::ObjectKey&, bool) {});
-  other.Follow(kJob, "uid", training.address());
+  other.Follow(kJob, {"job-uid", "uid", training.address()});
   EXPECT_TRUE(Eventually([&] { return training.calls() == 2; }));
   EXPECT_EQ(ended.calls(), 1);
 }
@@ -153,9 +157,9 @@ TEST_F(Hub, EndsAtOnce) {
   for (const int pause_ms : {0, 5, 100}) {
     ProgressHub hub(SystemClock(), [](const kube::ObjectKey&, bool) {});
     for (int i = 0; i < 10; ++i) {
-      hub.Follow({"lab", absl::StrCat("nobody", i)}, "uid", "127.0.0.1:1");
-      hub.Follow({"lab", absl::StrCat("silent", i)}, "uid", silent.address());
-      hub.Follow({"lab", absl::StrCat("brief", i)}, "uid", brief.address());
+      hub.Follow({"lab", absl::StrCat("nobody", i)}, {"job-uid", "uid", "127.0.0.1:1"});
+      hub.Follow({"lab", absl::StrCat("silent", i)}, {"job-uid", "uid", silent.address()});
+      hub.Follow({"lab", absl::StrCat("brief", i)}, {"job-uid", "uid", brief.address()});
     }
     SystemClock().SleepFor(milliseconds(pause_ms));
     hub.Forget({"lab", "nobody0"});

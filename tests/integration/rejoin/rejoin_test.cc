@@ -67,6 +67,12 @@ class Job {
     return cli::RunProgram({"/usr/bin/sha256sum", OutFolder() + "/adapter_model.safetensors"}, folder_)
         .out.substr(0, 64);
   }
+  // What another aggregator says whose last words are all that is left of the job, and what it leaves in `result`.
+  ProgramResult RunAggregatorAgain(const std::string& result) {
+    return cli::RunProgram({SPLITFT_AGGREGATOR, "--job", JobFile(), "--listen", "127.0.0.1:0", "--output", OutFolder(),
+                            "--result-file", result},
+                           MakeFolder("again"));
+  }
   Program& aggregator() { return *aggregator_; }
   // The `index`-th worker that was started for `client`.
   Program& worker(const std::string& client, size_t index = 0) { return *workers_[client][index]; }
@@ -74,7 +80,8 @@ class Job {
  private:
   static std::string Manifest() {
     return absl::StrCat(
-        "apiVersion: splitft.io/v1alpha1\nkind: FineTuneJob\nmetadata: {name: rejoin}\nspec:\n  model: {source: "
+        "apiVersion: splitft.io/v1alpha1\nkind: FineTuneJob\nmetadata: {name: rejoin, annotations: {splitft.io/uid: "
+        "one}}\nspec:\n  model: {source: "
         "{path: ",
         kQuickstart,
         "/base}}\n  lora: {rank: 4, targetModules: [q_proj, v_proj]}\n  training: {steps: 24, batchSize: 2, "
@@ -162,6 +169,19 @@ TEST_F(RejoinProcesses, WhoDoesNotComeBackEndsTheJobByName) {
   EXPECT_THAT(ended.LastError(), HasSubstr("client tavern was lost after"));
   EXPECT_THAT(ended.LastError(), HasSubstr("and did not come back within 2 s"));
   EXPECT_EQ(job.worker("theatre").Wait(kJobLimit).exit_code, kPeerLost);
+}
+
+// A cluster may lose the pod that has ended well before anybody has seen that it did.
+TEST_F(RejoinProcesses, AnAggregatorWhoseJobIsDoneDoesNotTrainAgain) {
+  Job job(folder_, {});
+  ASSERT_EQ(job.aggregator().Wait(kJobLimit).exit_code, 0) << job.aggregator().Err();
+  const std::string adapter = job.Adapter();
+  const std::string result = (folder_ / "result").string();
+  const ProgramResult again = job.RunAggregatorAgain(result);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_TRUE(job.Adapter() == adapter);
+  EXPECT_EQ(job.Metrics().size(), 24U) << "they are kept";
+  EXPECT_EQ(ReadFile(result, kLimitBytes).value_or(""), absl::StrCat("{\"adapterSha256\": \"", job.Sha256(), "\"}\n"));
 }
 
 // What a kubelet goes by: a worker that lost its aggregator is to be started again.

@@ -73,6 +73,15 @@ TEST_F(Decides, SaysWhyAPodDoesNotStart) {
               HasSubstr("pod job-worker-bank-0 is ImagePullBackOff: Back-off pulling image"));
 }
 
+TEST_F(Decides, SaysWhatAVolumeMayLack) {
+  Begin();
+  c().Worker("bank")->reason = "CreateContainerConfigError";
+  c().Worker("bank")->message = "failed to create subPath directory for volumeMount \"data\"";
+  c().Settle();
+  EXPECT_THAT(FindCondition(c().status(), "Running")->value("message", ""),
+              HasSubstr("\"data\"; is there no hostPath /model or hostPath /bank.jsonl?"));
+}
+
 TEST_F(Decides, EveryDeadlineEndsTheJob) {
   const struct {
     const char* field;
@@ -157,6 +166,19 @@ TEST_F(Decides, ARuleOfTheUserComesFirst) {
   c().Fail(c().Worker("bank"), 137);
   c().Settle();
   EXPECT_EQ(c().state(), "Failed");
+}
+
+TEST_F(Decides, ARuleForTheAggregatorComesBeforeItsWord) {
+  Begin("  failureRules:\n    - {role: Aggregator, onExitCodes: [1], action: Restart}\n");
+  c().Train(3);
+  c().set_progress(ProgressView{.phase = "FAILED", .step = 3, .total_steps = 100, .message = "loss is nan"});
+  c().Settle();
+  EXPECT_NE(c().state(), "Failed");
+  c().Fail(c().Aggregator(), 1);
+  c().set_progress(std::nullopt);
+  c().Advance(seconds(10));
+  c().Settle();
+  EXPECT_EQ(c().Aggregator()->index, 1);
 }
 
 TEST_F(Decides, TheAggregatorsOwnWordIsTheCause) {

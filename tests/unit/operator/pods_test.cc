@@ -84,12 +84,22 @@ TEST(DesiredPod, NamesAClaimOnce) {
     for (const Json& volume : pod["spec"]["volumes"]) {
       if (volume.contains("persistentVolumeClaim")) {
         claims.push_back(volume["name"]);
+        EXPECT_EQ(volume["persistentVolumeClaim"].contains("readOnly"), client == std::string("bank"));
       }
     }
     EXPECT_THAT(claims, testing::ElementsAre("model"));
     const auto mounts = static_cast<std::vector<Json>>(pod["spec"]["containers"][0]["volumeMounts"]);
     EXPECT_EQ(std::count_if(mounts.begin(), mounts.end(), [](const Json& mount) { return mount["name"] == "model"; }),
               2);
+  }
+}
+
+// A kubelet makes folders that it does not find in a claim, but not in one that is read-only.
+TEST(DesiredPod, ReadsClaimsThatItDoesNotWriteTo) {
+  for (const Json& volume : Pod(Job(), "hospital")["spec"]["volumes"]) {
+    if (volume.contains("persistentVolumeClaim")) {
+      EXPECT_EQ(volume["persistentVolumeClaim"].value("readOnly", false), true) << volume;
+    }
   }
 }
 
@@ -149,6 +159,7 @@ TEST(Covers, WhatIsWantedNotWhatWasAdded) {
   EXPECT_FALSE(Covers(live, {{"a", {{"b", 2}}}}));
   EXPECT_FALSE(Covers(live, {{"list", Json::array()}}));
   EXPECT_FALSE(Covers(live, {{"missing", 1}}));
+  EXPECT_FALSE(Covers({{"selector", {{"a", 1}, {"b", 2}}}}, {{"selector", {{"a", 1}}}}));
 }
 
 TEST(DesiredChildren, TheManifestInThePodsIsReadAsTheJobItIs) {
@@ -157,7 +168,9 @@ TEST(DesiredChildren, TheManifestInThePodsIsReadAsTheJobItIs) {
   const auto read =
       spec::ParseJob(map["data"]["job.yaml"].get<std::string>(), {.base_directory = "/", .overrides = {}});
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(*read, JobInPods(job));
+  spec::FineTuneJob expected = JobInPods(job);
+  expected.annotations[spec::kUidAnnotation] = kOwner.uid;
+  EXPECT_EQ(*read, expected);
 }
 
 }  // namespace

@@ -163,7 +163,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadSection{"output", "{hostPath: out}",
                    "spec.output.hostPath: out is not an absolute path (at most 1024 bytes, no control characters)"},
         BadSection{"output", "{persistentVolumeClaim: My_Claim}",
-                   "spec.output.persistentVolumeClaim: My_Claim is not a claim's name, or claim/path for a path in it"},
+                   "spec.output.persistentVolumeClaim: My_Claim is not a claim's name, or claim/path for a path in it "
+                   "whose parts do not begin with '.'"},
         BadSection{"output", "{huggingFace: org/name}",
                    "spec.output.huggingFace: unknown field; did you mean spec.model.source.huggingFace?\n"
                    "spec.output: missing; expected one of path, persistentVolumeClaim, hostPath"},
