@@ -1,7 +1,13 @@
 #include "aggregator/control_service.h"
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
 namespace splitft::aggregator {
 namespace {
+
+constexpr char kAnother[] = "this is another job's aggregator";
 
 bool IsLast(const control::JobEvent& event) {
   return event.phase() == control::COMPLETED || event.phase() == control::FAILED;
@@ -84,14 +90,52 @@ void ControlService::Publish(const control::JobEvent& event) {
 
 grpc::ServerWriteReactor<control::JobEvent>* ControlService::Watch(grpc::CallbackServerContext* /*context*/,
                                                                    const control::WatchRequest* request) {
-  if (!request->job_uid().empty() && request->job_uid() != job_uid_) {
-    return new Refusal({grpc::StatusCode::NOT_FOUND, "this is another job's aggregator"});
+  if (IsAnother(request->job_uid())) {
+    return new Refusal({grpc::StatusCode::NOT_FOUND, kAnother});
   }
   auto* watcher = new Watcher(*this);
   const MutexLock lock(mutex_);
   watchers_.insert(watcher);
   watcher->WriteIfNewer();
   return watcher;
+}
+
+void ControlService::Describe(const std::string& job_uid, PlanCheck check) {
+  job_uid_ = job_uid;
+  check_ = std::move(check);
+}
+
+absl::Status ControlService::Offer(const control::Plan& plan) {
+  if (IsAnother(plan.job_uid())) {
+    return absl::NotFoundError(kAnother);
+  }
+  if (!check_) {
+    return absl::UnimplementedError("this job takes no plans");
+  }
+  if (absl::Status checked = check_(plan); !checked.ok()) {
+    return checked;
+  }
+  const MutexLock lock(mutex_);
+  if (plan.number() <= last_plan_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("plan: number is ", plan.number(), "; expected more than ", last_plan_, ", the last one"));
+  }
+  last_plan_ = plan.number();
+  plan_ = plan;
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* ControlService::Apply(grpc::CallbackServerContext* context, const control::Plan* plan,
+                                                control::PlanAccepted* /*accepted*/) {
+  const absl::Status status = Offer(*plan);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish({static_cast<grpc::StatusCode>(status.code()), std::string(status.message())});
+  return reactor;
+}
+
+std::optional<control::Plan> ControlService::TakePlan() {
+  const MutexLock lock(mutex_);
+  return std::exchange(plan_, std::nullopt);
 }
 
 }  // namespace splitft::aggregator

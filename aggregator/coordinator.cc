@@ -58,6 +58,7 @@ absl::StatusOr<std::string> Coordinator::Run() {
   double best = std::numeric_limits<double>::infinity();
   int without_gain = 0;
   while (parts_.state.steps_done() < total_steps_) {
+    SPLITFT_RETURN_IF_ERROR(ChangeAssignments());
     SPLITFT_RETURN_IF_ERROR(RunStep());
     const int64_t done = parts_.state.steps_done();
     const bool evaluate =
@@ -174,6 +175,7 @@ absl::Status Coordinator::BeginAll(FrameKind kind) {
     mine.narrow(0, head.size, tail.size).copy_(adapters.narrow(0, tail.begin, tail.size));
     Frame frame;
     frame.tensor = {.format = WireFormat::kFp32, .shape = {mine.size(0)}, .runs = {}};
+    frame.body = member.assignment;
     frame.payload = train::ToPayload(mine, WireFormat::kFp32);
     SPLITFT_RETURN_IF_ERROR(Send(member, kind, 0, std::move(frame)));
   }
@@ -203,6 +205,9 @@ absl::Status Coordinator::Pump() {
 }
 
 absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
+  if (frame.key.kind == FrameKind::kPrepared) {
+    return HandlePrepared(member, frame);
+  }
   absl::StatusOr<protocol::Acceptance> acceptance = machine_.Accept(frame.key);
   if (acceptance.ok() && *acceptance != protocol::Acceptance::kAccepted) {
     return absl::OkStatus();
@@ -244,7 +249,7 @@ absl::Status Coordinator::Check(size_t client, const Frame& frame) const {
       .first_step = machine_.step(),
       .last_step = machine_.step(),
       .labels_on_server = server_labels_,
-      .format = train::HiddenFormat(parts_.job),
+      .format = member.assignment.format,
       .hidden_size = options_.hidden_size,
       .max_tokens = rows * training.sequence_length,
       .tokens = std::nullopt,

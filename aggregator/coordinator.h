@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "aggregator/absences.h"
+#include "aggregator/plan.h"
 #include "aggregator/roster.h"
 #include "aggregator/server_model.h"
 #include "api/proto/control.pb.h"
@@ -49,6 +50,9 @@ class Coordinator {
     const Clock& clock;
     // Called after every step and change of phase.
     std::function<absl::Status(const control::JobEvent&)> report;
+    // The newest plan that has not been asked for before, CheckPlan's choice; none: the job goes on as it is. Called
+    // before every step.
+    std::function<std::optional<control::Plan>()> next_plan = {};
   };
   Coordinator(CoordinatorOptions options, Parts parts);
 
@@ -78,6 +82,16 @@ class Coordinator {
   absl::Status Lose(Member& member, const std::string& why);
   // The step or the evaluation in progress is to be started over: what came of it is dropped.
   absl::Status Abandon();
+
+  // Plans: coordinator_plan.cc. Begins a new one, and goes on by the one that all are prepared for.
+  absl::Status ChangeAssignments();
+  absl::Status BeginPlan(const control::Plan& plan);
+  absl::Status ApplyPlan();
+  void RefusePlan(const control::Plan& plan, const std::string& why);
+  // Tells a client what the plan under way has for it, if anything.
+  absl::Status SendPrepare(size_t client);
+  absl::Status HandlePrepared(const Member& member, const protocol::Frame& frame);
+  int LowestCut() const;
 
   absl::Status RunStep();
   absl::Status RunEvaluation(double* loss);
@@ -114,6 +128,8 @@ class Coordinator {
   std::vector<std::map<uint32_t, std::vector<protocol::SequenceRun>>> runs_;  // per client and microbatch of the step
   std::vector<protocol::LossReport> eval_loss_;
   control::StepFigures figures_;
+  std::optional<PlanUnderWay> plan_;
+  control::PlanState plan_state_;
 };
 
 }  // namespace splitft::aggregator

@@ -57,13 +57,14 @@ int64_t Coordinator::TotalSteps() const {
 
 absl::Status Coordinator::Welcome(Member& member) {
   Frame frame;
-  frame.body = protocol::Welcome{.cut_layer = member.cut_layer,
+  frame.body = protocol::Welcome{.cut_layer = member.assignment.cut_layer,
                                  .tail_blocks = member.tail_blocks,
-                                 .format = train::HiddenFormat(parts_.job),
+                                 .format = member.assignment.format,
                                  .max_frame_bytes = 0,
                                  .total_steps = total_steps_,
                                  .next_step = static_cast<uint64_t>(parts_.state.steps_done())};
-  return Send(member, FrameKind::kWelcome, 0, std::move(frame));
+  SPLITFT_RETURN_IF_ERROR(Send(member, FrameKind::kWelcome, 0, std::move(frame)));
+  return SendPrepare(static_cast<size_t>(&member - parts_.roster.members().data()));
 }
 
 absl::Status Coordinator::AwaitClients() {

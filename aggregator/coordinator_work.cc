@@ -155,7 +155,7 @@ ClientRows Coordinator::TakeRows(size_t client, FrameKind hidden, FrameKind labe
   const Member& member = parts_.roster.members()[client];
   const Frame frame = Take(client, hidden, microbatch);
   ClientRows rows{
-      .cut_layer = member.cut_layer,
+      .cut_layer = member.assignment.cut_layer,
       .weight = member.weight,
       .hidden_ND = train::FromPayload(frame.payload, frame.tensor.format, frame.tensor.shape, options_.tensors),
       .labels_N = {},
@@ -178,11 +178,12 @@ ClientRows Coordinator::TakeRows(size_t client, FrameKind hidden, FrameKind labe
 }
 
 absl::Status Coordinator::SendRows(size_t client, FrameKind kind, uint32_t microbatch, const at::Tensor& rows_ND) {
-  const WireFormat format = train::HiddenFormat(parts_.job);
+  Member& member = parts_.roster.members()[client];
+  const WireFormat format = member.assignment.format;
   Frame frame;
   frame.tensor = {.format = format, .shape = {rows_ND.size(0), rows_ND.size(1)}, .runs = {}};
   frame.payload = train::ToPayload(rows_ND, format);
-  return Send(parts_.roster.members()[client], kind, microbatch, std::move(frame));
+  return Send(member, kind, microbatch, std::move(frame));
 }
 
 control::JobEvent Coordinator::Event(control::Phase phase) const {
@@ -191,6 +192,9 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
   event.set_step(parts_.state.steps_done());
   event.set_total_steps(total_steps_);
   event.set_attempt(static_cast<int32_t>(attempt_));
+  if (plan_state_.state() != control::PlanState::NONE) {
+    *event.mutable_plan() = plan_state_;
+  }
   // What an evaluation has to add to the step is not known yet: the step is told of once, when it is.
   const bool complete = phase != control::EVALUATING && phase != control::WAITING_FOR_CLIENTS;
   if (figures_.seconds() > 0 && complete) {
@@ -201,8 +205,9 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
     client->set_name(member.name);
     client->set_connected(member.stream.has_value());
     client->set_restarts(std::max(0, member.joins - 1));
-    client->set_cut_layer(member.cut_layer);
-    client->set_codec(std::string(WireFormatName(train::HiddenFormat(parts_.job))));
+    client->set_cut_layer(member.assignment.cut_layer);
+    client->set_codec(std::string(WireFormatName(member.assignment.format)));
+    client->set_reason(member.reason);
     if (member.loss.loss_tokens > 0) {
       client->set_loss(member.loss.loss_sum / static_cast<double>(member.loss.loss_tokens));
     }

@@ -14,6 +14,7 @@
 #include "aggregator/control_service.h"
 #include "aggregator/coordinator.h"
 #include "aggregator/output.h"
+#include "aggregator/plan.h"
 #include "aggregator/server_model.h"
 #include "libs/base/file.h"
 #include "libs/base/flags.h"
@@ -81,9 +82,10 @@ class Aggregation {
       return TellResult(*sha256);
     }
     SPLITFT_ASSIGN_OR_RETURN(Output output, Output::Open(flags_.at("output"), SystemClock()));
-    if (const auto uid = setup.job.annotations.find(spec::kUidAnnotation); uid != setup.job.annotations.end()) {
-      control_.set_job_uid(uid->second);
-    }
+    const auto uid = setup.job.annotations.find(spec::kUidAnnotation);
+    control_.Describe(uid == setup.job.annotations.end() ? "" : uid->second, [&](const control::Plan& plan) {
+      return CheckPlan(plan, setup.job, setup.layout->block_count());
+    });
     transport::GrpcServerOptions server_options;
     server_options.address = flags_.at("listen");
     server_options.services = {&control_};
@@ -133,12 +135,14 @@ class Aggregation {
                              .state = state,
                              .server = server,
                              .clock = SystemClock(),
-                             .report = [&](const control::JobEvent& event) {
-                               LogProgress(event);
-                               last_event_ = event;
-                               control_.Publish(event);
-                               return output.Record(event);
-                             }});
+                             .report =
+                                 [&](const control::JobEvent& event) {
+                                   LogProgress(event);
+                                   last_event_ = event;
+                                   control_.Publish(event);
+                                   return output.Record(event);
+                                 },
+                             .next_plan = [this] { return control_.TakePlan(); }});
     absl::StatusOr<std::string> reason = coordinator.Run();
     absl::Status status = reason.status();
     if (status.ok()) {

@@ -47,18 +47,22 @@ absl::Status CheckHello(const std::string& client, const protocol::Hello& hello,
 }  // namespace
 
 Roster::Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout, JobIdentity identity)
-    : identity_(identity) {
+    : layout_(&layout), identity_(identity) {
   const int blocks = layout.block_count();
   for (const spec::Client& client : job.clients) {
     Member member{.name = client.name,
                   .weight = client.weight,
                   .batch_size = client.batch_size,
-                  .cut_layer = client.cut_layer,
                   .tail_blocks = job.split.tail_blocks};
-    member.head_range = layout.BlockRange(0, member.cut_layer);
+    Assign(member, {.plan = 0, .cut_layer = client.cut_layer, .format = identity.format});
     member.tail_range = layout.BlockRange(blocks - member.tail_blocks, blocks);
     members_.push_back(std::move(member));
   }
+}
+
+void Roster::Assign(Member& member, const protocol::Assignment& assignment) const {
+  member.assignment = assignment;
+  member.head_range = layout_->BlockRange(0, assignment.cut_layer);
 }
 
 absl::Status Roster::Check(const std::string& name, const protocol::Hello& hello) const {

@@ -19,7 +19,8 @@ struct Member {
   std::string name;
   double weight = 1.0;
   int batch_size = 1;
-  int cut_layer = 1;
+  protocol::Assignment assignment;  // that it trains by
+  std::string reason;               // of its last change, for people
   int tail_blocks = 0;
   model::FlatRange head_range;  // its blocks' adapters in the flat vector
   model::FlatRange tail_range;
@@ -38,13 +39,13 @@ struct JobIdentity {
   uint64_t model_digest = 0;
   int64_t adapter_elements = 0;
   int64_t hidden_size = 0;
-  protocol::WireFormat format = protocol::WireFormat::kFp32;
-  bool evaluates = false;
+  protocol::WireFormat format = protocol::WireFormat::kFp32;  // that the job begins with
 };
 
 // The job's clients in the manifest's order, and which stream each speaks on. A value without I/O.
 class Roster {
  public:
+  // `layout` outlives the roster.
   Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout, JobIdentity identity);
 
   // Whether a client may speak for `name`. The error says why not: NotFound (no such client in the job),
@@ -53,6 +54,8 @@ class Roster {
   absl::Status Check(const std::string& name, const protocol::Hello& hello) const;
   // Binds the client that says hello on `stream`. Check's errors; AlreadyExists (connected already).
   absl::StatusOr<Member*> Admit(protocol::StreamId stream, const std::string& name, const protocol::Hello& hello);
+  // Has `member` train by `assignment`, which CheckPlan has let pass.
+  void Assign(Member& member, const protocol::Assignment& assignment) const;
   // The job begins: steps are counted and batches drawn from what the clients said. Every client has joined.
   void Begin() { begun_ = true; }
   // The member that speaks on `stream`, or nullptr.
@@ -65,6 +68,7 @@ class Roster {
   const std::vector<Member>& members() const { return members_; }
 
  private:
+  const model::AdapterLayout* layout_;
   JobIdentity identity_;
   std::vector<Member> members_;
   bool begun_ = false;

@@ -52,11 +52,16 @@ absl::StatusOr<ServerModel> ServerModel::Load(const model::ModelDirectory& direc
                                               const train::StackOptions& options) {
   SPLITFT_ASSIGN_OR_RETURN(train::BlockStack trunk,
                            train::BlockStack::Load(directory, layout, share.first_block, share.last_block, options));
-  ServerModel server(share, layout, options, std::move(trunk));
+  ServerModel server(directory, share, layout, options, std::move(trunk));
   if (share.has_tail) {
     SPLITFT_ASSIGN_OR_RETURN(server.loss_head_, model::LoadLossHead(directory, options.placement));
   }
   return server;
+}
+
+absl::Status ServerModel::Use(int first_block) {
+  share_.first_block = first_block;
+  return first_block == trunk_.first() ? absl::OkStatus() : trunk_.Use(*directory_, first_block, share_.last_block);
 }
 
 void ServerModel::Begin(const at::Tensor& adapters, int microbatches) {

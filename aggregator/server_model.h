@@ -50,9 +50,14 @@ struct ClientResult {
 // throw.
 class ServerModel {
  public:
-  // Loads only the tensors of the share. `layout` outlives the model.
+  // Loads only the tensors of the share. `directory` and `layout` outlive the model.
   static absl::StatusOr<ServerModel> Load(const model::ModelDirectory& directory, const model::AdapterLayout& layout,
                                           const ServerShare& share, const train::StackOptions& options);
+
+  // Loads what a trunk from `first_block` on needs beyond what is there; what is in use stays. Loading's errors.
+  absl::Status Reserve(int first_block) { return trunk_.Reserve(*directory_, first_block, share_.last_block); }
+  // Has the trunk begin there: the lowest cut of any client. Begin follows. Likewise.
+  absl::Status Use(int first_block);
 
   // Starts a step with the adapters (whole flat vector, fp32), or starts it over: drops what is under way.
   void Begin(const at::Tensor& adapters, int microbatches);
@@ -72,9 +77,9 @@ class ServerModel {
   at::Tensor TakeGradient();
 
  private:
-  ServerModel(const ServerShare& share, const model::AdapterLayout& layout, const train::StackOptions& options,
-              train::BlockStack trunk)
-      : share_(share), layout_(&layout), options_(options), trunk_(std::move(trunk)) {}
+  ServerModel(const model::ModelDirectory& directory, const ServerShare& share, const model::AdapterLayout& layout,
+              const train::StackOptions& options, train::BlockStack trunk)
+      : directory_(&directory), share_(share), layout_(&layout), options_(options), trunk_(std::move(trunk)) {}
 
   // A forward pass under way: its tape, and how the trunk's order (by cut) maps to the clients'.
   struct Pass {
@@ -85,6 +90,7 @@ class ServerModel {
   at::Tensor RunTrunk(const std::vector<ClientRows>& clients, Pass* pass);
   std::vector<ClientResult> RunBackward(at::Tensor grad_ND, Pass pass);
 
+  const model::ModelDirectory* directory_;
   ServerShare share_;
   const model::AdapterLayout* layout_;
   train::StackOptions options_;

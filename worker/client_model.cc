@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 
 namespace splitft::worker {
@@ -13,7 +14,7 @@ absl::StatusOr<ClientModel> ClientModel::Load(const model::ModelDirectory& direc
                                               const train::StackOptions& options) {
   SPLITFT_ASSIGN_OR_RETURN(train::BlockStack head,
                            train::BlockStack::Load(directory, layout, 0, share.cut_layer, options));
-  ClientModel client(share, options, std::move(head));
+  ClientModel client(directory, layout, share, options, std::move(head));
   SPLITFT_ASSIGN_OR_RETURN(client.embedding_, model::LoadEmbedding(directory, options.placement));
   if (share.has_tail) {
     const int blocks = layout.block_count();
@@ -22,6 +23,24 @@ absl::StatusOr<ClientModel> ClientModel::Load(const model::ModelDirectory& direc
     SPLITFT_ASSIGN_OR_RETURN(client.loss_head_, model::LoadLossHead(directory, options.placement));
   }
   return client;
+}
+
+absl::StatusOr<int64_t> ClientModel::AdapterElements(int cut_layer) const {
+  const int most = layout_->block_count() - (share_.has_tail ? share_.tail_blocks : 0);
+  if (cut_layer < 1 || cut_layer > most) {
+    return absl::InvalidArgumentError(absl::StrCat("cut layer ", cut_layer, "; expected 1 to ", most));
+  }
+  return layout_->BlockRange(0, cut_layer).size + (tail_ ? tail_->range().size : 0);
+}
+
+absl::Status ClientModel::Reserve(int cut_layer) {
+  SPLITFT_RETURN_IF_ERROR(AdapterElements(cut_layer).status());
+  return head_.Reserve(*directory_, 0, cut_layer);
+}
+
+absl::Status ClientModel::Use(int cut_layer) {
+  SPLITFT_RETURN_IF_ERROR(AdapterElements(cut_layer).status());
+  return cut_layer == head_.last() ? absl::OkStatus() : head_.Use(*directory_, 0, cut_layer);
 }
 
 void ClientModel::Begin(const at::Tensor& adapters, int microbatches) {

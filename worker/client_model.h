@@ -29,12 +29,19 @@ struct ClientShare {
 // backward pass of each microbatch in flight needs. One thread at a time; LibTorch may throw (see train/guard.h).
 class ClientModel {
  public:
-  // Loads only the tensors of the share. `layout` outlives the model.
+  // Loads only the tensors of the share. `directory` and `layout` outlive the model.
   static absl::StatusOr<ClientModel> Load(const model::ModelDirectory& directory, const model::AdapterLayout& layout,
                                           const ClientShare& share, const train::StackOptions& options);
 
   // Elements of the adapters (and their gradient) that travel: the head's range, then the tail's.
   int64_t adapter_elements() const { return head_.range().size + (tail_ ? tail_->range().size : 0); }
+  // The same with another cut. InvalidArgument: the model has no such cut, or it is in the tail.
+  absl::StatusOr<int64_t> AdapterElements(int cut_layer) const;
+
+  // Loads what the head [0, cut_layer) needs beyond what is there. AdapterElements' errors, and those of loading.
+  absl::Status Reserve(int cut_layer);
+  // Cuts there from now on; Begin follows. Likewise.
+  absl::Status Use(int cut_layer);
 
   // Starts a step: takes the adapters, drops what an unfinished step left.
   void Begin(const at::Tensor& adapters, int microbatches);
@@ -59,9 +66,12 @@ class ClientModel {
   TailResult TailEvaluate(const at::Tensor& hidden_ND, const train::Microbatch& batch) const;
 
  private:
-  ClientModel(const ClientShare& share, const train::StackOptions& options, train::BlockStack head)
-      : share_(share), options_(options), head_(std::move(head)) {}
+  ClientModel(const model::ModelDirectory& directory, const model::AdapterLayout& layout, const ClientShare& share,
+              const train::StackOptions& options, train::BlockStack head)
+      : directory_(&directory), layout_(&layout), share_(share), options_(options), head_(std::move(head)) {}
 
+  const model::ModelDirectory* directory_;
+  const model::AdapterLayout* layout_;
   ClientShare share_;
   train::StackOptions options_;
   std::unique_ptr<model::Embedding> embedding_;

@@ -10,6 +10,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/protocol/frame_check.h"
 #include "libs/telemetry/exit.h"
+#include "libs/train/guard.h"
 #include "libs/train/tensor_frame.h"
 
 namespace splitft::worker {
@@ -84,7 +85,7 @@ absl::StatusOr<protocol::Welcome> Session::Join(const protocol::Hello& hello) {
 }
 
 absl::Status Session::Train(const protocol::Welcome& welcome, ClientModel& model) {
-  welcome_ = welcome;
+  format_ = welcome.format;
   for (;;) {
     // Answers from the aggregator come first: they let it, and the other clients, go on.
     const bool may_forward = forwarded_ < static_cast<int>(batches_.size());
@@ -100,7 +101,9 @@ absl::Status Session::Train(const protocol::Welcome& welcome, ClientModel& model
     if (const auto* fault = std::get_if<protocol::Fault>(&frame->body)) {
       return FaultStatus(*fault);
     }
-    if (frame->key.kind != FrameKind::kWelcome) {  // a second one says nothing new
+    if (frame->key.kind == FrameKind::kPrepare) {
+      SPLITFT_RETURN_IF_ERROR(Prepare(*frame, model));
+    } else if (frame->key.kind != FrameKind::kWelcome) {  // a second one says nothing new
       SPLITFT_RETURN_IF_ERROR(Handle(*frame, model));
     }
   }
@@ -189,15 +192,20 @@ absl::Status Session::Handle(const Frame& frame, ClientModel& model) {
 
 absl::Status Session::Check(const Frame& frame, const ClientModel& model) const {
   const FrameKind kind = frame.key.kind;
+  int64_t elements = model.adapter_elements();
+  const auto* assignment = std::get_if<protocol::Assignment>(&frame.body);
+  if (assignment != nullptr && kind != FrameKind::kPrepare) {
+    SPLITFT_ASSIGN_OR_RETURN(elements, model.AdapterElements(assignment->cut_layer));
+  }
   protocol::ExpectedFrame expected{.sender = protocol::Side::kAggregator,
                                    .job_uid = options_.job_uid,
                                    .client = options_.client,
                                    .labels_on_server = options_.server_labels,
-                                   .format = welcome_.format,
+                                   .format = format_,
                                    .hidden_size = options_.hidden_size,
                                    .max_tokens = sampler_.max_tokens(),
                                    .tokens = std::nullopt,
-                                   .adapter_elements = model.adapter_elements(),
+                                   .adapter_elements = elements,
                                    .max_payload_bytes = std::numeric_limits<int64_t>::max()};
   if (kind == FrameKind::kEvalHiddenDown) {
     expected.tokens = eval_batch_.part.tokens();
@@ -208,10 +216,27 @@ absl::Status Session::Check(const Frame& frame, const ClientModel& model) const 
   return status.ok() ? status : telemetry::WithExitCode(status, telemetry::ExitCode::kJobFailed);
 }
 
-absl::Status Session::Begin(const Frame& frame, ClientModel& model) {
+absl::Status Session::Prepare(const Frame& frame, ClientModel& model) {
+  SPLITFT_RETURN_IF_ERROR(Check(frame, model));
+  const auto& assignment = std::get<protocol::Assignment>(frame.body);
+  const absl::Status status = train::RunGuarded([&] { return model.Reserve(assignment.cut_layer); });
+  const protocol::Prepared prepared{
+      .plan = assignment.plan, .refusal = std::string(status.message()).substr(0, protocol::kMaxFaultMessageBytes)};
+  return Send(FrameKind::kPrepared, 0, {.key = {}, .tensor = {}, .body = prepared, .payload = {}});
+}
+
+absl::Status Session::TakeTurn(const Frame& frame, int microbatches, ClientModel& model) {
   turn_ = TurnOf(frame.key);
+  const auto& assignment = std::get<protocol::Assignment>(frame.body);  // Check has seen to that
+  SPLITFT_RETURN_IF_ERROR(model.Use(assignment.cut_layer));
+  format_ = assignment.format;
   model.Begin(train::FromPayload(frame.payload, WireFormat::kFp32, {model.adapter_elements()}, at::kFloat),
-              options_.microbatches);
+              microbatches);
+  return absl::OkStatus();
+}
+
+absl::Status Session::Begin(const Frame& frame, ClientModel& model) {
+  SPLITFT_RETURN_IF_ERROR(TakeTurn(frame, options_.microbatches, model));
   batches_ = sampler_.Train(frame.key.step, options_.microbatches);
   progress_.assign(batches_.size(), Progress::kWaiting);
   forwarded_ = 0;
@@ -242,15 +267,14 @@ absl::Status Session::RunTail(const Frame& frame, ClientModel& model) {
   ClientModel::TailResult result;
   {
     const PhaseTimer timer(clock_, &report_.tail_seconds);
-    result =
-        model.Tail(train::FromPayload(frame.payload, welcome_.format, frame.tensor.shape, options_.tensors), batch);
+    result = model.Tail(train::FromPayload(frame.payload, format_, frame.tensor.shape, options_.tensors), batch);
   }
   SPLITFT_RETURN_IF_ERROR(
       Send(FrameKind::kGradientUp, microbatch,
            {.key = {},
             .tensor = frame.tensor,
             .body = protocol::LossReport{.loss_sum = result.loss_sum, .loss_tokens = result.loss_tokens},
-            .payload = train::ToPayload(result.grad_hidden_ND, welcome_.format)}));
+            .payload = train::ToPayload(result.grad_hidden_ND, format_)}));
   return Advance(microbatch, options_.train_client ? Progress::kTailDone : Progress::kFinished, model);
 }
 
@@ -258,7 +282,7 @@ absl::Status Session::RunHeadBackward(const Frame& frame, ClientModel& model) {
   {
     const PhaseTimer timer(clock_, &report_.head_backward_seconds);
     model.HeadBackward(static_cast<int>(frame.key.microbatch),
-                       train::FromPayload(frame.payload, welcome_.format, frame.tensor.shape, options_.tensors));
+                       train::FromPayload(frame.payload, format_, frame.tensor.shape, options_.tensors));
   }
   return Advance(frame.key.microbatch, Progress::kFinished, model);
 }
@@ -282,9 +306,7 @@ absl::Status Session::EndStep(ClientModel& model) {
 }
 
 absl::Status Session::Evaluate(const Frame& frame, ClientModel& model) {
-  turn_ = TurnOf(frame.key);
-  model.Begin(train::FromPayload(frame.payload, WireFormat::kFp32, {model.adapter_elements()}, at::kFloat),
-              /*microbatches=*/0);
+  SPLITFT_RETURN_IF_ERROR(TakeTurn(frame, /*microbatches=*/0, model));
   eval_next_ = 0;
   eval_loss_ = {};
   return SendEvaluation(model);
@@ -302,7 +324,7 @@ absl::Status Session::SendEvaluation(ClientModel& model) {
 absl::Status Session::EvaluateTail(const Frame& frame, ClientModel& model) {
   if (!options_.server_labels) {
     const ClientModel::TailResult result = model.TailEvaluate(
-        train::FromPayload(frame.payload, welcome_.format, frame.tensor.shape, options_.tensors), eval_batch_);
+        train::FromPayload(frame.payload, format_, frame.tensor.shape, options_.tensors), eval_batch_);
     eval_loss_.loss_sum += result.loss_sum;
     eval_loss_.loss_tokens += result.loss_tokens;
   }
@@ -318,9 +340,9 @@ absl::Status Session::SendHidden(FrameKind kind, uint32_t microbatch, const at::
   SPLITFT_RETURN_IF_ERROR(
       Send(kind, microbatch,
            {.key = {},
-            .tensor = {.format = welcome_.format, .shape = {hidden_ND.size(0), hidden_ND.size(1)}, .runs = runs},
+            .tensor = {.format = format_, .shape = {hidden_ND.size(0), hidden_ND.size(1)}, .runs = runs},
             .body = {},
-            .payload = train::ToPayload(hidden_ND, welcome_.format)}));
+            .payload = train::ToPayload(hidden_ND, format_)}));
   if (!options_.server_labels) {
     return absl::OkStatus();
   }

@@ -59,7 +59,11 @@ class Session {
   // Whether the frame came before, or belongs to a turn that is over: it is dropped then.
   absl::StatusOr<bool> IsOld(const protocol::Frame& frame) const;
   absl::Status Handle(const protocol::Frame& frame, ClientModel& model);
+  // Loads what an assignment that may come needs, and says whether it could.
+  absl::Status Prepare(const protocol::Frame& frame, ClientModel& model);
   absl::Status Begin(const protocol::Frame& frame, ClientModel& model);
+  // Takes a turn's assignment and adapters.
+  absl::Status TakeTurn(const protocol::Frame& frame, int microbatches, ClientModel& model);
   absl::Status ForwardNext(ClientModel& model);
   absl::Status RunTail(const protocol::Frame& frame, ClientModel& model);
   absl::Status RunHeadBackward(const protocol::Frame& frame, ClientModel& model);
@@ -78,7 +82,7 @@ class Session {
   const Clock& clock_;
   protocol::FrameStream& stream_;
   train::BatchSampler& sampler_;
-  protocol::Welcome welcome_;
+  protocol::WireFormat format_ = protocol::WireFormat::kFp32;  // of hidden states and their gradients, in this turn
 
   // The step under way.
   std::optional<Turn> turn_;

@@ -39,12 +39,16 @@ std::string_view FrameKindName(FrameKind kind) {
       return "Finish";
     case FrameKind::kFault:
       return "Fault";
+    case FrameKind::kPrepare:
+      return "Prepare";
+    case FrameKind::kPrepared:
+      return "Prepared";
   }
   return "unknown";
 }
 
 bool IsFrameKind(uint32_t value) {
-  return value >= static_cast<uint32_t>(FrameKind::kHello) && value <= static_cast<uint32_t>(FrameKind::kFault);
+  return value >= static_cast<uint32_t>(FrameKind::kHello) && value <= static_cast<uint32_t>(FrameKind::kPrepared);
 }
 
 std::string DescribeFrame(const FrameKey& key) {

@@ -13,26 +13,28 @@
 // What crosses the wire, as values. docs/wire.md has the picture. libs/transport maps them to bytes.
 namespace splitft::protocol {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 // C: client to aggregator. A: aggregator to client. Values travel: never renumber.
 enum class FrameKind : uint32_t {
-  kHello = 1,            // C  opens a stream; body Hello
-  kWelcome = 2,          // A  body Welcome
-  kStepBegin = 3,        // A  payload: fp32 adapters of the client's blocks (head range, then tail range)
-  kHiddenUp = 4,         // C  [N, D] hidden state at the cut, with its runs
-  kLabelsUp = 5,         // C  [N] int32, only with labels on the server
-  kHiddenDown = 6,       // A  [N, D] hidden state at the tail, only with labels on the client
-  kGradientUp = 7,       // C  [N, D] gradient at the tail's input; body LossReport
-  kGradientDown = 8,     // A  [N, D] gradient at the cut, unless the client's blocks are frozen
-  kStepEnd = 9,          // C  payload: fp32 adapter gradients of the client's blocks (may be empty); body StepReport
-  kEvalBegin = 10,       // A  payload as kStepBegin; the client runs its held-out batches, one microbatch each
+  kHello = 1,         // C  opens a stream; body Hello
+  kWelcome = 2,       // A  body Welcome
+  kStepBegin = 3,     // A  payload: fp32 adapters of the client's blocks (head range, then tail range); body Assignment
+  kHiddenUp = 4,      // C  [N, D] hidden state at the cut, with its runs
+  kLabelsUp = 5,      // C  [N] int32, only with labels on the server
+  kHiddenDown = 6,    // A  [N, D] hidden state at the tail, only with labels on the client
+  kGradientUp = 7,    // C  [N, D] gradient at the tail's input; body LossReport
+  kGradientDown = 8,  // A  [N, D] gradient at the cut, unless the client's blocks are frozen
+  kStepEnd = 9,       // C  payload: fp32 adapter gradients of the client's blocks (may be empty); body StepReport
+  kEvalBegin = 10,    // A  payload as kStepBegin; the client runs its held-out batches, one microbatch each
   kEvalHiddenUp = 11,    // C  as kHiddenUp
   kEvalLabelsUp = 12,    // C  as kLabelsUp
   kEvalHiddenDown = 13,  // A  as kHiddenDown; with labels on the server an empty acknowledgement
   kEvalEnd = 14,         // C  body LossReport over all held-out batches (zero where the server has the labels)
   kFinish = 15,          // A  body Finish; the stream ends
   kFault = 16,           // C or A  body Fault; the stream ends
+  kPrepare = 17,         // A  body Assignment: one that may come; what it needs is loaded now
+  kPrepared = 18,        // C  body Prepared
 };
 // "HiddenUp" for kHiddenUp; "unknown" for a value that is none.
 std::string_view FrameKindName(FrameKind kind);
@@ -144,7 +146,24 @@ struct Fault {
   bool operator==(const Fault&) const = default;
 };
 
-using FrameBody = std::variant<std::monostate, Hello, Welcome, LossReport, StepReport, Finish, Fault>;
+// Which blocks a client runs and how hidden states and their gradients travel, both ways. It holds from the step (or
+// evaluation) that it begins on.
+struct Assignment {
+  uint64_t plan = 0;  // which decision it is of; 0: what the job began with
+  int32_t cut_layer = 0;
+  WireFormat format = WireFormat::kFp32;
+  bool operator==(const Assignment&) const = default;
+};
+
+// Whether a client could do what Prepare announced.
+struct Prepared {
+  uint64_t plan = 0;
+  std::string refusal;  // why not; empty: it could
+  bool operator==(const Prepared&) const = default;
+};
+
+using FrameBody =
+    std::variant<std::monostate, Hello, Welcome, LossReport, StepReport, Finish, Fault, Assignment, Prepared>;
 
 struct Frame {
   FrameKey key;

@@ -37,7 +37,7 @@ std::optional<KindRules> RulesOf(FrameKind kind) {
       return KindRules{Side::kAggregator, TensorKind::kNone, IndexOf<Welcome>()};
     case FrameKind::kStepBegin:
     case FrameKind::kEvalBegin:
-      return KindRules{Side::kAggregator, TensorKind::kAdapters, none};
+      return KindRules{Side::kAggregator, TensorKind::kAdapters, IndexOf<Assignment>()};
     case FrameKind::kHiddenUp:
     case FrameKind::kEvalHiddenUp:
       return KindRules{Side::kClient, TensorKind::kHidden, none, true};
@@ -60,12 +60,17 @@ std::optional<KindRules> RulesOf(FrameKind kind) {
       return KindRules{Side::kAggregator, TensorKind::kNone, IndexOf<Finish>()};
     case FrameKind::kFault:
       return KindRules{std::nullopt, TensorKind::kNone, IndexOf<Fault>()};
+    case FrameKind::kPrepare:
+      return KindRules{Side::kAggregator, TensorKind::kNone, IndexOf<Assignment>()};
+    case FrameKind::kPrepared:
+      return KindRules{Side::kClient, TensorKind::kNone, IndexOf<Prepared>()};
   }
   return std::nullopt;
 }
 
 std::string_view BodyName(size_t index) {
-  constexpr std::string_view kNames[] = {"none", "Hello", "Welcome", "LossReport", "StepReport", "Finish", "Fault"};
+  constexpr std::string_view kNames[] = {"none",   "Hello", "Welcome",    "LossReport", "StepReport",
+                                         "Finish", "Fault", "Assignment", "Prepared"};
   static_assert(std::size(kNames) == std::variant_size_v<FrameBody>);
   return kNames[index];
 }
@@ -185,6 +190,13 @@ struct BodyCheck {
       return absl::InvalidArgumentError(Mismatch(frame, "fault.code", fault.code, "an absl::StatusCode, 1 to 16"));
     }
     return AtMost("fault.message", fault.message.size(), kMaxFaultMessageBytes);
+  }
+  absl::Status operator()(const Assignment& assignment) const {
+    SPLITFT_RETURN_IF_ERROR(NotNegative("assignment.cut_layer", int64_t{assignment.cut_layer}));
+    return Known("assignment.format", assignment.format);
+  }
+  absl::Status operator()(const Prepared& prepared) const {
+    return AtMost("prepared.refusal", prepared.refusal.size(), kMaxFaultMessageBytes);
   }
 };
 

@@ -12,13 +12,33 @@ namespace splitft::train {
 
 absl::StatusOr<BlockStack> BlockStack::Load(const model::ModelDirectory& directory, const model::AdapterLayout& layout,
                                             int first, int last, const StackOptions& options) {
-  BlockStack stack(first, last, layout.BlockRange(first, last), options);
-  stack.layout_ = &layout;
-  for (int b = first; b < last; ++b) {
-    SPLITFT_ASSIGN_OR_RETURN(std::unique_ptr<model::Block> block, model::LoadBlock(directory, b, options.placement));
-    stack.blocks_.push_back(std::move(block));
-  }
+  BlockStack stack(layout, options);
+  SPLITFT_RETURN_IF_ERROR(stack.Use(directory, first, last));
   return stack;
+}
+
+absl::Status BlockStack::Reserve(const model::ModelDirectory& directory, int first, int last) {
+  for (int b = first; b < last; ++b) {
+    if (!blocks_.contains(b)) {
+      SPLITFT_ASSIGN_OR_RETURN(std::unique_ptr<model::Block> block, model::LoadBlock(directory, b, options_.placement));
+      blocks_[b] = std::move(block);
+    }
+  }
+  std::erase_if(blocks_, [&](const auto& block) {
+    const int b = block.first;
+    return (b < first || b >= last) && (b < first_ || b >= last_);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status BlockStack::Use(const model::ModelDirectory& directory, int first, int last) {
+  SPLITFT_RETURN_IF_ERROR(Reserve(directory, first, last));
+  std::erase_if(blocks_, [&](const auto& block) { return block.first < first || block.first >= last; });
+  first_ = first;
+  last_ = last;
+  range_ = layout_->BlockRange(first, last);
+  adapters_.clear();
+  return absl::OkStatus();
 }
 
 void BlockStack::SetAdapters(const at::Tensor& flat) {
@@ -66,8 +86,8 @@ at::Tensor BlockStack::Forward(std::vector<StackEntry> entries, StackTape* tape)
       join(b);
     }
     std::unique_ptr<model::BlockTape> block_tape;
-    hidden_ND = blocks_[static_cast<size_t>(b - first_)]->Forward(hidden_ND, Context(b, layout, tape != nullptr),
-                                                                  tape != nullptr ? &block_tape : nullptr);
+    hidden_ND =
+        blocks_.at(b)->Forward(hidden_ND, Context(b, layout, tape != nullptr), tape != nullptr ? &block_tape : nullptr);
     if (tape != nullptr) {
       tape->layers.push_back({.layout = layout, .tape = std::move(block_tape)});
     }
@@ -98,8 +118,8 @@ std::vector<at::Tensor> BlockStack::Backward(at::Tensor grad_ND, StackTape tape,
     const model::FlatRange block = layout_->BlockRange(b, b + 1);
     at::Tensor block_gradient = gradient_.narrow(0, block.begin - range_.begin, block.size);
     const bool need = need_input_gradient || b > tape.first_block;
-    at::Tensor input_ND = blocks_[static_cast<size_t>(b - first_)]->Backward(
-        grad_ND, Context(b, layer.layout, true), std::move(layer.tape), &block_gradient, need);
+    at::Tensor input_ND =
+        blocks_.at(b)->Backward(grad_ND, Context(b, layer.layout, true), std::move(layer.tape), &block_gradient, need);
     if (!need) {
       break;
     }

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -40,11 +41,18 @@ struct StackOptions {
 };
 
 // Consecutive blocks [first, last) with frozen weights and the adapters of the moment: a client's head, its tail's
-// blocks, or the aggregator's trunk. One thread at a time.
+// blocks, or the aggregator's trunk. Which ones may change between two SetAdapters. One thread at a time.
 class BlockStack {
  public:
   static absl::StatusOr<BlockStack> Load(const model::ModelDirectory& directory, const model::AdapterLayout& layout,
                                          int first, int last, const StackOptions& options);
+
+  // Loads what is missing of the blocks [first, last), so that Use has them; what is in use stays, what was reserved
+  // before is forgotten. LoadBlock's errors.
+  absl::Status Reserve(const model::ModelDirectory& directory, int first, int last);
+  // Has the stack be [first, last) from now on, which are loaded where they are not yet, and forgets all others.
+  // Nothing is changed by an error. SetAdapters must follow.
+  absl::Status Use(const model::ModelDirectory& directory, int first, int last);
 
   int first() const { return first_; }
   int last() const { return last_; }
@@ -67,17 +75,16 @@ class BlockStack {
   const at::Tensor& gradient() const { return gradient_; }
 
  private:
-  BlockStack(int first, int last, model::FlatRange range, const StackOptions& options)
-      : first_(first), last_(last), range_(range), options_(options) {}
+  BlockStack(const model::AdapterLayout& layout, const StackOptions& options) : options_(options), layout_(&layout) {}
   model::BlockContext Context(int block, const model::BatchLayout& layout, bool training) const;
 
-  int first_;
-  int last_;
+  int first_ = 0;
+  int last_ = 0;
   model::FlatRange range_;
   StackOptions options_;
-  const model::AdapterLayout* layout_ = nullptr;  // outlives the stack
-  std::vector<std::unique_ptr<model::Block>> blocks_;
-  std::vector<model::BlockAdapters> adapters_;
+  const model::AdapterLayout* layout_;                   // outlives the stack
+  std::map<int, std::unique_ptr<model::Block>> blocks_;  // those in use, and reserved ones
+  std::vector<model::BlockAdapters> adapters_;           // of those in use
   at::Tensor gradient_;
 };
 

@@ -63,6 +63,16 @@ struct BodyWriter {
     header.mutable_fault()->set_code(fault.code);
     header.mutable_fault()->set_message(fault.message);
   }
+  void operator()(const protocol::Assignment& assignment) const {
+    wire::Assignment& out = *header.mutable_assignment();
+    out.set_plan(assignment.plan);
+    out.set_cut_layer(assignment.cut_layer);
+    out.set_format(static_cast<uint32_t>(assignment.format));
+  }
+  void operator()(const protocol::Prepared& prepared) const {
+    header.mutable_prepared()->set_plan(prepared.plan);
+    header.mutable_prepared()->set_refusal(prepared.refusal);
+  }
 };
 
 protocol::Hello HelloOf(const wire::Hello& in) {
@@ -113,6 +123,13 @@ absl::StatusOr<protocol::FrameBody> BodyOf(const wire::FrameHeader& header) {
       return protocol::Finish{.reason = header.finish().reason()};
     case wire::FrameHeader::kFault:
       return protocol::Fault{.code = header.fault().code(), .message = header.fault().message()};
+    case wire::FrameHeader::kAssignment: {
+      const wire::Assignment& in = header.assignment();
+      SPLITFT_ASSIGN_OR_RETURN(const WireFormat format, FormatOf("assignment.format", in.format()));
+      return protocol::Assignment{.plan = in.plan(), .cut_layer = in.cut_layer(), .format = format};
+    }
+    case wire::FrameHeader::kPrepared:
+      return protocol::Prepared{.plan = header.prepared().plan(), .refusal = header.prepared().refusal()};
   }
   return std::monostate();
 }

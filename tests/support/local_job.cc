@@ -141,7 +141,7 @@ absl::Status EndOf(protocol::FrameStream& stream) {
 }
 
 absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol::FrameServer& server,
-                                         Duration rejoin_patience) {
+                                         const LocalJobOptions& options) {
   const model::ModelConfig& config = setup.base->config();
   SPLITFT_ASSIGN_OR_RETURN(const train::StackOptions stack, train::StackOptionsOf(setup.job, "cpu"));
   const aggregator::ServerShare share = aggregator::ShareOf(setup.job, config.block_count);
@@ -163,23 +163,25 @@ absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol:
                                        .tensors = at::TensorOptions().dtype(stack.placement.dtype),
                                        .hidden_size = config.hidden_size,
                                        .vocabulary_size = config.vocabulary_size,
-                                       .rejoin_patience = rejoin_patience},
+                                       .rejoin_patience = options.rejoin_patience},
                                       {.job = setup.job,
                                        .roster = roster,
                                        .model = model,
                                        .state = state,
                                        .server = server,
                                        .clock = SystemClock(),
-                                       .report = [&](const control::JobEvent& event) {
-                                         result.events.push_back(event);
-                                         if (event.phase() == control::TRAINING && event.has_figures()) {
-                                           result.losses.push_back(event.figures().loss());
-                                           if (event.figures().has_eval_loss()) {
-                                             result.eval_losses.push_back(event.figures().eval_loss());
-                                           }
-                                         }
-                                         return absl::OkStatus();
-                                       }});
+                                       .report =
+                                           [&](const control::JobEvent& event) {
+                                             result.events.push_back(event);
+                                             if (event.phase() == control::TRAINING && event.has_figures()) {
+                                               result.losses.push_back(event.figures().loss());
+                                               if (event.figures().has_eval_loss()) {
+                                                 result.eval_losses.push_back(event.figures().eval_loss());
+                                               }
+                                             }
+                                             return absl::OkStatus();
+                                           },
+                                       .next_plan = options.next_plan});
   const absl::StatusOr<std::string> reason = coordinator.Run();
   coordinator.Dismiss(reason.status(), reason.ok() ? *reason : "");
   SPLITFT_RETURN_IF_ERROR(reason.status());
@@ -200,7 +202,7 @@ absl::StatusOr<LocalJobResult> RunLocalJob(const train::JobSetup& setup, std::ve
   }
   absl::StatusOr<LocalJobResult> result = absl::UnknownError("did not run");
   const absl::Status status = train::RunGuarded([&] {
-    result = RunServer(setup, network.server(), options.rejoin_patience);
+    result = RunServer(setup, network.server(), options);
     return result.status();
   });
   network.server().Shutdown(SystemClock().Now());

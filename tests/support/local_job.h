@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct LocalJobOptions {
   // Asked of each frame, by the clients' threads one at a time: `up` when the client has just sent it, else before the
   // client gets it.
   std::function<Fate(const protocol::Frame& frame, bool up)> fate;
+  // Asked before every step for the plan to go on by.
+  std::function<std::optional<control::Plan>()> next_plan;
 };
 absl::StatusOr<LocalJobResult> RunLocalJob(const train::JobSetup& setup, std::vector<text::Dataset> datasets,
                                            const LocalJobOptions& options = {});

@@ -1,5 +1,7 @@
 // A worker process is killed and another takes its place: the job ends with the adapter that it would have had.
 
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "api/proto/control.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/file.h"
@@ -73,6 +76,13 @@ class Job {
                             "--result-file", result},
                            MakeFolder("again"));
   }
+  grpc::Status Apply(const control::Plan& plan) const {
+    const auto channel = grpc::CreateChannel(absl::StrCat("127.0.0.1:", cli::ListeningPort(aggregator_->Err())),
+                                             grpc::InsecureChannelCredentials());
+    grpc::ClientContext context;
+    control::PlanAccepted accepted;
+    return control::Control::NewStub(channel)->Apply(&context, plan, &accepted);
+  }
   Program& aggregator() { return *aggregator_; }
   // The `index`-th worker that was started for `client`.
   Program& worker(const std::string& client, size_t index = 0) { return *workers_[client][index]; }
@@ -122,6 +132,8 @@ std::vector<std::string> Losses(const Job& job) {
   return losses;
 }
 
+double LossIn(const std::string& figures) { return std::stod(figures.substr(std::string_view("\"loss\":").size())); }
+
 TEST_F(RejoinProcesses, AWorkerThatIsKilledAndStartedAgainChangesNothing) {
   Job undisturbed(folder_ / "undisturbed", {});
   ASSERT_EQ(undisturbed.aggregator().Wait(kJobLimit).exit_code, 0) << undisturbed.aggregator().Err();
@@ -169,6 +181,39 @@ TEST_F(RejoinProcesses, WhoDoesNotComeBackEndsTheJobByName) {
   EXPECT_THAT(ended.LastError(), HasSubstr("client tavern was lost after"));
   EXPECT_THAT(ended.LastError(), HasSubstr("and did not come back within 2 s"));
   EXPECT_EQ(job.worker("theatre").Wait(kJobLimit).exit_code, kPeerLost);
+}
+
+// What a scheduler does: other cuts, in mid-run, through the control service.
+TEST_F(RejoinProcesses, OtherCutsInMidRunLeaveTheLossesAlone) {
+  Job undisturbed(folder_ / "undisturbed", {});
+  ASSERT_EQ(undisturbed.aggregator().Wait(kJobLimit).exit_code, 0) << undisturbed.aggregator().Err();
+
+  Job job(folder_ / "moved", {});
+  ASSERT_TRUE(job.HasDone(2)) << job.aggregator().Err();
+  control::Plan plan;
+  plan.set_job_uid("another");
+  EXPECT_EQ(job.Apply(plan).error_code(), grpc::NOT_FOUND);
+  plan.set_job_uid("one");
+  plan.set_number(1);
+  for (const auto& [client, cut] : {std::pair("theatre", 4), std::pair("listings", 1), std::pair("tavern", 99)}) {
+    control::ClientPlan& wanted = *plan.add_clients();
+    wanted.set_name(client);
+    wanted.set_cut_layer(cut);
+  }
+  EXPECT_EQ(job.Apply(plan).error_code(), grpc::INVALID_ARGUMENT);
+  plan.mutable_clients()->RemoveLast();
+  EXPECT_TRUE(job.Apply(plan).ok());
+  EXPECT_EQ(job.Apply(plan).error_code(), grpc::FAILED_PRECONDITION) << "it came before";
+
+  EXPECT_EQ(job.aggregator().Wait(kJobLimit).exit_code, 0) << job.aggregator().Err();
+  const std::vector<std::string> moved = Losses(job);
+  const std::vector<std::string> stayed = Losses(undisturbed);
+  ASSERT_EQ(moved.size(), stayed.size());
+  for (size_t i = 0; i < moved.size(); ++i) {
+    EXPECT_NEAR(LossIn(moved[i]), LossIn(stayed[i]), 1e-5) << "step " << i + 1;
+  }
+  EXPECT_THAT(job.Metrics().front(), HasSubstr("\"cut_layer\":1"));
+  EXPECT_THAT(job.Metrics().back(), HasSubstr("\"cut_layer\":4"));
 }
 
 // A cluster may lose the pod that has ended well before anybody has seen that it did.

@@ -71,6 +71,9 @@ Frame Adapters(FrameKind kind) {
   Frame frame = FrameOf(kind);
   frame.tensor = {.format = WireFormat::kFp32, .shape = {5}, .runs = {}};
   frame.payload = PayloadOf(std::vector<float>(5, 0.25F));
+  if (kind != FrameKind::kStepEnd) {
+    frame.body = Assignment{.cut_layer = 2};
+  }
   return frame;
 }
 
@@ -114,6 +117,12 @@ TEST(FrameCheck, PassesEveryKindAsItShouldBe) {
   ExpectOk(Hidden(FrameKind::kEvalHiddenDown), FromAggregator());
   ExpectOk(Adapters(FrameKind::kStepBegin), FromAggregator());
   ExpectOk(Adapters(FrameKind::kEvalBegin), FromAggregator());
+  Frame prepare = FrameOf(FrameKind::kPrepare);
+  prepare.body = Assignment{.plan = 1, .cut_layer = 2};
+  ExpectOk(prepare, FromAggregator());
+  Frame prepared = FrameOf(FrameKind::kPrepared);
+  prepared.body = Prepared{.plan = 1, .refusal = "no memory"};
+  ExpectOk(prepared, FromClient());
   Frame welcome = FrameOf(FrameKind::kWelcome);
   welcome.body = Welcome{};
   ExpectOk(welcome, FromAggregator());
@@ -268,7 +277,10 @@ TEST(FrameCheck, RefusesAdaptersOfOtherBlocks) {
   frame = Adapters(FrameKind::kStepBegin);
   frame.tensor.runs = {{1, 5}};
   ExpectError(frame, FromAggregator(), absl::StatusCode::kInvalidArgument, "tensor.runs is 1 runs; expected none");
-  ExpectError(FrameOf(FrameKind::kStepBegin), FromAggregator(), absl::StatusCode::kInvalidArgument, "tensor.format");
+  frame = FrameOf(FrameKind::kStepBegin);
+  ExpectError(frame, FromAggregator(), absl::StatusCode::kInvalidArgument, "body is none; expected Assignment");
+  frame.body = Assignment{};
+  ExpectError(frame, FromAggregator(), absl::StatusCode::kInvalidArgument, "tensor.format");
 }
 
 TEST(FrameCheck, RefusesNonFiniteNumbersByTheirIndex) {

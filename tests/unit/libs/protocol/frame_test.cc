@@ -10,13 +10,13 @@ namespace {
 
 TEST(Frame, EveryKindHasItsOwnName) {
   std::set<std::string_view> names;
-  for (uint32_t value = 1; value <= 16; ++value) {
+  for (uint32_t value = 1; value <= 18; ++value) {
     EXPECT_TRUE(IsFrameKind(value));
     names.insert(FrameKindName(static_cast<FrameKind>(value)));
   }
-  EXPECT_EQ(names.size(), 16u);
+  EXPECT_EQ(names.size(), 18u);
   EXPECT_FALSE(names.contains("unknown"));
-  for (const uint32_t value : {0U, 17U, 0xFFFFFFFFU}) {
+  for (const uint32_t value : {0U, 19U, 0xFFFFFFFFU}) {
     EXPECT_FALSE(IsFrameKind(value));
     EXPECT_EQ(FrameKindName(static_cast<FrameKind>(value)), "unknown");
   }

@@ -160,9 +160,10 @@ TEST(StepMachine, RefusesWhatNoCorrectClientSends) {
   ExpectError(machine.Accept(a(FrameKind::kStepEnd)), absl::StatusCode::kFailedPrecondition, "GradientDown");
   ExpectError(machine.Accept(a(FrameKind::kStepEnd, 1)), absl::StatusCode::kOutOfRange, "expected less than 1");
   ExpectError(machine.Accept(a(FrameKind::kEvalHiddenUp)), absl::StatusCode::kOutOfRange, "none before it begins");
-  for (const FrameKind kind : {FrameKind::kHello, FrameKind::kWelcome, FrameKind::kStepBegin, FrameKind::kHiddenDown,
-                               FrameKind::kGradientDown, FrameKind::kEvalBegin, FrameKind::kEvalHiddenDown,
-                               FrameKind::kFinish, FrameKind::kFault, static_cast<FrameKind>(99)}) {
+  for (const FrameKind kind :
+       {FrameKind::kHello, FrameKind::kWelcome, FrameKind::kStepBegin, FrameKind::kHiddenDown, FrameKind::kGradientDown,
+        FrameKind::kEvalBegin, FrameKind::kEvalHiddenDown, FrameKind::kFinish, FrameKind::kFault, FrameKind::kPrepare,
+        FrameKind::kPrepared, static_cast<FrameKind>(99)}) {
     ExpectError(machine.Accept(a(kind)), absl::StatusCode::kInvalidArgument, "no frame that a client sends");
   }
   // None of them left a trace.

@@ -1,0 +1,120 @@
+// The part of Coordinator that has the job go on by another plan.
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "aggregator/coordinator.h"
+#include "libs/base/status_macros.h"
+#include "libs/protocol/frame_check.h"
+#include "libs/train/guard.h"
+
+namespace splitft::aggregator {
+
+using protocol::Frame;
+using protocol::FrameKind;
+
+absl::Status Coordinator::ChangeAssignments() {
+  const auto apply_if_ready = [&] {
+    return plan_.has_value() && plan_->waiting.empty() ? ApplyPlan() : absl::OkStatus();
+  };
+  SPLITFT_RETURN_IF_ERROR(apply_if_ready());
+  if (plan_.has_value() || !parts_.next_plan) {
+    return absl::OkStatus();  // one after the other: who plans faster than clients load would never be followed
+  }
+  if (const std::optional<control::Plan> plan = parts_.next_plan(); plan.has_value()) {
+    SPLITFT_RETURN_IF_ERROR(BeginPlan(*plan));
+  }
+  return apply_if_ready();
+}
+
+absl::Status Coordinator::BeginPlan(const control::Plan& plan) {
+  PlanUnderWay next{.plan = plan, .changes = {}, .waiting = {}};
+  std::vector<Member>& members = parts_.roster.members();
+  int lowest = LowestCut();
+  for (const control::ClientPlan& wanted : plan.clients()) {
+    const Member* member = parts_.roster.Named(wanted.name());
+    protocol::Assignment assignment = member->assignment;
+    assignment.plan = plan.number();
+    assignment.cut_layer = wanted.cut_layer() != 0 ? wanted.cut_layer() : assignment.cut_layer;
+    assignment.format = FormatOfCodec(wanted.codec()).value_or(assignment.format);
+    const std::vector<protocol::WireFormat>& known = member->hello.formats;
+    if (std::find(known.begin(), known.end(), assignment.format) == known.end()) {
+      RefusePlan(plan, absl::StrCat("client ", member->name, " cannot decode ", wanted.codec()));
+      return absl::OkStatus();
+    }
+    if (assignment.cut_layer != member->assignment.cut_layer || assignment.format != member->assignment.format) {
+      next.changes[static_cast<size_t>(member - members.data())] = assignment;
+      lowest = std::min(lowest, assignment.cut_layer);
+    }
+  }
+  if (const absl::Status reserved = train::RunGuarded([&] { return parts_.model.Reserve(lowest); }); !reserved.ok()) {
+    RefusePlan(plan, absl::StrCat("the aggregator: ", std::string(reserved.message())));
+    return absl::OkStatus();
+  }
+  plan_ = std::move(next);
+  plan_state_.set_number(plan.number());
+  plan_state_.set_state(control::PlanState::PREPARING);
+  plan_state_.set_message("");
+  for (const auto& [client, assignment] : plan_->changes) {
+    SPLITFT_RETURN_IF_ERROR(SendPrepare(client));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::SendPrepare(size_t client) {
+  if (!plan_.has_value() || !plan_->changes.contains(client)) {
+    return absl::OkStatus();
+  }
+  plan_->waiting.insert(client);
+  Frame frame;
+  frame.body = plan_->changes.at(client);
+  return Send(parts_.roster.members()[client], FrameKind::kPrepare, 0, std::move(frame));
+}
+
+absl::Status Coordinator::HandlePrepared(const Member& member, const Frame& frame) {
+  protocol::ExpectedFrame expected;
+  expected.job_uid = options_.job_uid;
+  expected.client = member.name;
+  expected.max_attempt = attempt_;
+  SPLITFT_RETURN_IF_ERROR(CheckFrame(frame, expected));
+  const auto& prepared = std::get<protocol::Prepared>(frame.body);
+  if (!plan_.has_value() || prepared.plan != plan_->plan.number()) {
+    return absl::OkStatus();  // another one came in between
+  }
+  if (!prepared.refusal.empty()) {
+    RefusePlan(plan_->plan, absl::StrCat("client ", member.name, ": ", prepared.refusal));
+    return absl::OkStatus();
+  }
+  plan_->waiting.erase(static_cast<size_t>(&member - parts_.roster.members().data()));
+  return absl::OkStatus();
+}
+
+void Coordinator::RefusePlan(const control::Plan& plan, const std::string& why) {
+  plan_state_.set_number(plan.number());
+  plan_state_.set_state(control::PlanState::REFUSED);
+  plan_state_.set_message(why);
+  plan_.reset();
+}
+
+absl::Status Coordinator::ApplyPlan() {
+  for (const auto& [client, assignment] : plan_->changes) {
+    parts_.roster.Assign(parts_.roster.members()[client], assignment);
+  }
+  for (const control::ClientPlan& wanted : plan_->plan.clients()) {
+    parts_.roster.Named(wanted.name())->reason = wanted.reason();
+  }
+  plan_state_.set_state(control::PlanState::APPLIED);
+  plan_state_.set_step(parts_.state.steps_done());
+  plan_.reset();
+  return parts_.model.Use(LowestCut());
+}
+
+int Coordinator::LowestCut() const {
+  const std::vector<Member>& members = parts_.roster.members();
+  return std::min_element(
+             members.begin(), members.end(),
+             [](const Member& a, const Member& b) { return a.assignment.cut_layer < b.assignment.cut_layer; })
+      ->assignment.cut_layer;
+}
+
+}  // namespace splitft::aggregator

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "api/proto/control.pb.h"
+#include "libs/protocol/frame.h"
+#include "libs/spec/job.h"
+
+// Plans: another cut or codec for some clients, while the job runs. docs/wire.md has the picture.
+namespace splitft::aggregator {
+
+// Whether a job on a model of `block_count` blocks could go on by `plan`. InvalidArgument, naming the client, the value
+// and what was expected: a client that is none or is there twice, a cut outside of minCutLayer, maxCutLayer and the
+// tail, a codec that is none; another cut where the clients' blocks are frozen.
+absl::Status CheckPlan(const control::Plan& plan, const spec::FineTuneJob& job, int block_count);
+
+// The format that a codec's name stands for; nothing where it is none.
+absl::StatusOr<protocol::WireFormat> FormatOfCodec(const std::string& codec);
+
+// A plan that clients prepare for: they load what they lack while the job goes on as it was. By all of it or none.
+struct PlanUnderWay {
+  control::Plan plan;
+  std::map<size_t, protocol::Assignment> changes;  // by the member's index
+  std::set<size_t> waiting;                        // members that have not said that they are prepared
+};
+
+}  // namespace splitft::aggregator

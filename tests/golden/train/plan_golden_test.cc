@@ -1,0 +1,187 @@
+// Cuts and codecs that change while the job runs leave its losses alone: who runs a block is nothing to the block.
+
+#include <ATen/Parallel.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/random.h"
+#include "tests/golden/train/training_case.h"
+#include "tests/support/local_job.h"
+
+namespace splitft {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::DoubleNear;
+using ::testing::Pointwise;
+
+constexpr double kTolerance = 1e-5;
+constexpr int kBlocks = 4;  // make_models.py's
+
+class Plans : public ::testing::Test {
+ protected:
+  Plans() : folder_(fs::temp_directory_path() / absl::StrCat("splitft_plans_", ::getpid())) { at::set_num_threads(1); }
+  ~Plans() override { fs::remove_all(folder_); }
+
+  LocalJobResult Run(const TrainingCase& test, const LocalJobOptions& options = {}) {
+    absl::StatusOr<train::JobSetup> setup = OpenCase(test, folder_);
+    absl::StatusOr<LocalJobResult> result =
+        setup.ok() ? RunLocalJob(*setup, CaseDatasets(test), options) : setup.status();
+    if (!result.ok()) {
+      ADD_FAILURE() << result.status();
+      return {};
+    }
+    return *std::move(result);
+  }
+
+  const fs::path folder_;
+};
+
+TrainingCase Case(uint64_t seed) {
+  const RandomStream choice({.seed = seed});
+  TrainingCase test = ThreeClients();
+  test.labels = choice.Below(0, 2) == 0 ? "Client" : "Server";
+  test.microbatches = 1 + static_cast<int>(choice.Below(1, 2));
+  test.tail_blocks = test.labels == "Client" ? static_cast<int>(choice.Below(2, 2)) : 0;
+  test.clients[0].batch_size = test.clients[1].batch_size = 2;
+  test.steps = 60;
+  test.dropout = 0.1;
+  test.extra_training = "evaluation: {intervalSteps: 7, fraction: 0.1}";
+  return test;
+}
+
+// Another plan for every step: some clients, each with a random cut.
+class RandomPlans {
+ public:
+  RandomPlans(const TrainingCase& test, uint64_t seed)
+      : test_(test), draws_({.seed = seed, .client = HashName("plans")}) {}
+
+  control::Plan operator()() {
+    control::Plan plan;
+    plan.set_number(++number_);
+    for (const CaseClient& client : test_.clients) {
+      if (draws_.Below(next_++, 2) == 0) {
+        continue;
+      }
+      control::ClientPlan& wanted = *plan.add_clients();
+      wanted.set_name(client.name);
+      const int highest = kBlocks - test_.tail_blocks;
+      wanted.set_cut_layer(1 + static_cast<int>(draws_.Below(next_++, static_cast<uint64_t>(highest))));
+      wanted.set_reason(absl::StrCat("plan ", number_));
+    }
+    return plan;
+  }
+
+ private:
+  const TrainingCase& test_;
+  const RandomStream draws_;
+  uint64_t next_ = 0;
+  uint64_t number_ = 0;
+};
+
+// Steps at which some client's cut was another than the step before.
+int Moves(const LocalJobResult& result) {
+  int moves = 0;
+  std::string before;
+  for (const control::JobEvent& event : result.events) {
+    if (event.phase() != control::TRAINING || !event.has_figures()) {
+      continue;
+    }
+    std::string cuts;
+    for (const control::ClientState& client : event.clients()) {
+      absl::StrAppend(&cuts, client.cut_layer(), " ");
+    }
+    moves += before.empty() || before == cuts ? 0 : 1;
+    before = cuts;
+  }
+  return moves;
+}
+
+TEST_F(Plans, RandomCutsAtEveryStepLeaveTheLossesAlone) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    const TrainingCase test = Case(seed);
+    const LocalJobResult expected = Run(test);
+    ASSERT_EQ(expected.losses.size(), 60U);
+    const LocalJobResult found = Run(test, {.next_plan = RandomPlans(test, seed)});
+    EXPECT_THAT(found.losses, Pointwise(DoubleNear(kTolerance), expected.losses));
+    EXPECT_THAT(found.eval_losses, Pointwise(DoubleNear(kTolerance), expected.eval_losses));
+    EXPECT_GT(Moves(found), 20);
+    EXPECT_EQ(Moves(expected), 0);
+  }
+}
+
+// The same with clients that are lost and come back, at any frame: a plan under way survives that, or a later one does.
+TEST_F(Plans, LossesInBetweenChangeNothing) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    const TrainingCase test = Case(seed);
+    const LocalJobResult expected = Run(test);
+    const RandomStream draws({.seed = seed});
+    uint64_t frames = 0;
+    int losses = 0;
+    const auto fate = [&](const protocol::Frame& /*frame*/, bool /*up*/) {
+      const bool lost = draws.Below(frames++, 60) == 0 && losses < 15;
+      losses += lost ? 1 : 0;
+      return lost ? Fate::kBreaks : Fate::kLives;
+    };
+    const LocalJobResult found =
+        Run(test, {.rejoin_patience = std::chrono::seconds(60), .fate = fate, .next_plan = RandomPlans(test, seed)});
+    EXPECT_THAT(found.losses, Pointwise(DoubleNear(kTolerance), expected.losses));
+    EXPECT_GT(losses, 10);
+    EXPECT_GT(Moves(found), 10);
+  }
+}
+
+TEST_F(Plans, ACodecIsChangedLikewise) {
+  const TrainingCase test = Case(3);
+  const LocalJobResult expected = Run(test);
+  uint64_t asked = 0;
+  const LocalJobResult found = Run(test, {.next_plan = [&]() -> std::optional<control::Plan> {
+                                     control::Plan plan;
+                                     plan.set_number(++asked);
+                                     control::ClientPlan& bank = *plan.add_clients();
+                                     bank.set_name("bank");
+                                     bank.set_codec(asked % 2 == 0 ? "fp32" : "bf16");
+                                     return plan;
+                                   }});
+  int bf16 = 0;
+  for (const control::JobEvent& event : found.events) {
+    bf16 += event.has_figures() && event.clients(0).codec() == "bf16" ? 1 : 0;
+  }
+  EXPECT_GT(bf16, 15);
+  EXPECT_THAT(found.losses, Pointwise(DoubleNear(0.05), expected.losses));
+  EXPECT_NE(found.losses, expected.losses) << "bf16 has been on the wire";
+}
+
+TEST_F(Plans, OneThatAClientCannotFollowIsRefusedWhole) {
+  TrainingCase test = Case(1);
+  test.steps = 6;
+  const LocalJobResult expected = Run(test);
+  bool asked = false;
+  const LocalJobResult found = Run(test, {.next_plan = [&]() -> std::optional<control::Plan> {
+                                     if (std::exchange(asked, true)) {
+                                       return std::nullopt;
+                                     }
+                                     control::Plan plan;
+                                     plan.set_number(1);
+                                     for (const auto& [name, cut] : {std::pair("bank", 2), std::pair("hospital", 9)}) {
+                                       control::ClientPlan& wanted = *plan.add_clients();
+                                       wanted.set_name(name);
+                                       wanted.set_cut_layer(cut);
+                                     }
+                                     return plan;
+                                   }});
+  EXPECT_EQ(found.losses, expected.losses);
+  EXPECT_EQ(Moves(found), 0);
+  ASSERT_FALSE(found.events.empty());
+  EXPECT_EQ(found.events.back().plan().state(), control::PlanState::REFUSED);
+  EXPECT_THAT(found.events.back().plan().message(), ::testing::HasSubstr("client hospital: "));
+}
+
+}  // namespace
+}  // namespace splitft
