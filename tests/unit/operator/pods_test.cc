@@ -96,7 +96,8 @@ TEST(DesiredPod, NamesAClaimOnce) {
 
 // A kubelet makes folders that it does not find in a claim, but not in one that is read-only.
 TEST(DesiredPod, ReadsClaimsThatItDoesNotWriteTo) {
-  for (const Json& volume : Pod(Job(), "hospital")["spec"]["volumes"]) {
+  const Json pod = Pod(Job(), "hospital");
+  for (const Json& volume : pod["spec"]["volumes"]) {
     if (volume.contains("persistentVolumeClaim")) {
       EXPECT_EQ(volume["persistentVolumeClaim"].value("readOnly", false), true) << volume;
     }
