@@ -109,11 +109,15 @@ absl::Status Coordinator::RunStep() {
       member.loss = {};
       member.report = {};
       member.bytes.clear();
+      member.wire.Begin();
     }
     SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kStepBegin));
     SPLITFT_RETURN_IF_ERROR(Pump());
   } while (abandoned_);
   absences_.Progress();
+  for (Member& member : parts_.roster.members()) {
+    member.wire.End();
+  }
   figures_.set_seconds(Seconds(parts_.clock.Now() - start));
   return absl::OkStatus();
 }
@@ -220,6 +224,7 @@ absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
         telemetry::ExitCode::kJobFailed);
   }
   member.bytes[frame.key.kind] += static_cast<int64_t>(frame.payload.bytes().size());
+  member.wire.Received(frame, frame.arrived == TimePoint{} ? parts_.clock.Now() : frame.arrived);
   if (frame.key.kind == FrameKind::kHiddenUp || frame.key.kind == FrameKind::kEvalHiddenUp) {
     runs_[client][frame.key.microbatch] = frame.tensor.runs;
   }
@@ -288,7 +293,9 @@ absl::Status Coordinator::Send(Member& member, FrameKind kind, uint32_t microbat
                .step = machine_.step(),
                .microbatch = microbatch,
                .kind = kind};
-  member.bytes[kind] += static_cast<int64_t>(frame.payload.bytes().size());
+  const auto bytes = static_cast<int64_t>(frame.payload.bytes().size());
+  member.bytes[kind] += bytes;
+  member.wire.Sent(frame.key, bytes, parts_.clock.Now());
   if (!member.stream) {
     return absl::UnavailableError(absl::StrCat("client ", member.name, " is not connected"));
   }

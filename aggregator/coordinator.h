@@ -35,6 +35,7 @@ struct CoordinatorOptions {
   // 0: the first loss ends the job.
   Duration rejoin_patience{};
   int max_losses = 20;  // Absences::Options
+  control::ModelFacts model;  // for whoever plans
 };
 
 // Runs a job's steps: asks protocol::StepMachine what may be computed, has ServerModel compute it, and moves frames
@@ -53,6 +54,8 @@ class Coordinator {
     // The newest plan that has not been asked for before, CheckPlan's choice; none: the job goes on as it is. Called
     // before every step.
     std::function<std::optional<control::Plan>()> next_plan = {};
+    // Called with every plan that was taken or refused, and what became of it.
+    std::function<absl::Status(const control::Plan&, const control::PlanState&)> decided = {};
   };
   Coordinator(CoordinatorOptions options, Parts parts);
 
@@ -87,7 +90,8 @@ class Coordinator {
   absl::Status ChangeAssignments();
   absl::Status BeginPlan(const control::Plan& plan);
   absl::Status ApplyPlan();
-  void RefusePlan(const control::Plan& plan, const std::string& why);
+  absl::Status RefusePlan(const control::Plan& plan, const std::string& why);
+  absl::Status Decided(const control::Plan& plan) const;
   // Tells a client what the plan under way has for it, if anything.
   absl::Status SendPrepare(size_t client);
   absl::Status HandlePrepared(const Member& member, const protocol::Frame& frame);

@@ -1,6 +1,7 @@
 // The part of Coordinator that has the job go on by another plan.
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "aggregator/coordinator.h"
@@ -39,8 +40,7 @@ absl::Status Coordinator::BeginPlan(const control::Plan& plan) {
     assignment.format = FormatOfCodec(wanted.codec()).value_or(assignment.format);
     const std::vector<protocol::WireFormat>& known = member->hello.formats;
     if (std::find(known.begin(), known.end(), assignment.format) == known.end()) {
-      RefusePlan(plan, absl::StrCat("client ", member->name, " cannot decode ", wanted.codec()));
-      return absl::OkStatus();
+      return RefusePlan(plan, absl::StrCat("client ", member->name, " cannot decode ", wanted.codec()));
     }
     if (assignment.cut_layer != member->assignment.cut_layer || assignment.format != member->assignment.format) {
       next.changes[static_cast<size_t>(member - members.data())] = assignment;
@@ -48,8 +48,7 @@ absl::Status Coordinator::BeginPlan(const control::Plan& plan) {
     }
   }
   if (const absl::Status reserved = train::RunGuarded([&] { return parts_.model.Reserve(lowest); }); !reserved.ok()) {
-    RefusePlan(plan, absl::StrCat("the aggregator: ", std::string(reserved.message())));
-    return absl::OkStatus();
+    return RefusePlan(plan, absl::StrCat("the aggregator: ", std::string(reserved.message())));
   }
   plan_ = std::move(next);
   plan_state_.set_number(plan.number());
@@ -82,18 +81,23 @@ absl::Status Coordinator::HandlePrepared(const Member& member, const Frame& fram
     return absl::OkStatus();  // another one came in between
   }
   if (!prepared.refusal.empty()) {
-    RefusePlan(plan_->plan, absl::StrCat("client ", member.name, ": ", prepared.refusal));
-    return absl::OkStatus();
+    return RefusePlan(control::Plan(plan_->plan), absl::StrCat("client ", member.name, ": ", prepared.refusal));
   }
   plan_->waiting.erase(static_cast<size_t>(&member - parts_.roster.members().data()));
   return absl::OkStatus();
 }
 
-void Coordinator::RefusePlan(const control::Plan& plan, const std::string& why) {
+absl::Status Coordinator::RefusePlan(const control::Plan& plan, const std::string& why) {
   plan_state_.set_number(plan.number());
   plan_state_.set_state(control::PlanState::REFUSED);
+  plan_state_.set_step(parts_.state.steps_done());
   plan_state_.set_message(why);
   plan_.reset();
+  return Decided(plan);
+}
+
+absl::Status Coordinator::Decided(const control::Plan& plan) const {
+  return parts_.decided ? parts_.decided(plan, plan_state_) : absl::OkStatus();
 }
 
 absl::Status Coordinator::ApplyPlan() {
@@ -105,7 +109,8 @@ absl::Status Coordinator::ApplyPlan() {
   }
   plan_state_.set_state(control::PlanState::APPLIED);
   plan_state_.set_step(parts_.state.steps_done());
-  plan_.reset();
+  const control::Plan plan = std::exchange(plan_, std::nullopt)->plan;
+  SPLITFT_RETURN_IF_ERROR(Decided(plan));
   return parts_.model.Use(LowestCut());
 }
 

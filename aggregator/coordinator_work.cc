@@ -192,6 +192,7 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
   event.set_step(parts_.state.steps_done());
   event.set_total_steps(total_steps_);
   event.set_attempt(static_cast<int32_t>(attempt_));
+  *event.mutable_model() = options_.model;
   if (plan_state_.state() != control::PlanState::NONE) {
     *event.mutable_plan() = plan_state_;
   }
@@ -208,6 +209,7 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
     client->set_cut_layer(member.assignment.cut_layer);
     client->set_codec(std::string(WireFormatName(member.assignment.format)));
     client->set_reason(member.reason);
+    client->set_plan(member.assignment.plan);
     if (member.loss.loss_tokens > 0) {
       client->set_loss(member.loss.loss_sum / static_cast<double>(member.loss.loss_tokens));
     }
@@ -217,6 +219,10 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
     client->set_head_backward_seconds(member.report.head_backward_seconds);
     client->set_wait_seconds(member.report.wait_seconds);
     client->set_peak_memory_bytes(member.report.peak_memory_bytes);
+    client->set_memory_limit_bytes(member.report.memory_limit_bytes);
+    client->set_up_bytes_per_second(member.wire.link().up_bytes_per_second);
+    client->set_down_bytes_per_second(member.wire.link().down_bytes_per_second);
+    client->set_round_trip_seconds(member.wire.link().round_trip_seconds);
     for (const auto& [kind, bytes] : member.bytes) {
       (*client->mutable_bytes_by_kind())[std::string(FrameKindName(kind))] = bytes;
       const bool up = kind == FrameKind::kHiddenUp || kind == FrameKind::kLabelsUp || kind == FrameKind::kGradientUp ||

@@ -64,6 +64,24 @@ absl::StatusOr<std::vector<float>> InitialAdapters(const train::JobSetup& setup)
   return model::ReadPeftAdapter(*setup.job.lora.initial_adapter, setup.base->config(), *setup.layout);
 }
 
+control::ModelFacts FactsOf(const train::JobSetup& setup) {
+  const model::ModelConfig& config = setup.base->config();
+  const int64_t blocks = config.block_count;
+  const int64_t element = setup.job.model.dtype == spec::Dtype::kBfloat16 ? 2 : 4;
+  const spec::Training& training = setup.job.training;
+  // Attention's and the MLP's products, at most three in the latter; and of a batch about what a block's backward pass
+  // keeps of its rows.
+  const int64_t weights = config.hidden_size * (4 * config.hidden_size + 3 * config.intermediate_size);
+  const int64_t rows = int64_t{training.batch_size} * training.sequence_length;
+  const int64_t kept = rows * (8 * config.hidden_size + 2 * config.intermediate_size);
+  control::ModelFacts facts;
+  facts.set_block_count(config.block_count);
+  facts.set_hidden_size(config.hidden_size);
+  facts.set_adapter_bytes(setup.layout->size() * int64_t{sizeof(float)} / blocks);
+  facts.set_block_bytes((weights + kept) * element);
+  return facts;
+}
+
 // One job from the first client's hello to the adapter on disk. Parts in the order they depend on each other.
 class Aggregation {
  public:
@@ -128,7 +146,8 @@ class Aggregation {
                              .hidden_size = config.hidden_size,
                              .vocabulary_size = config.vocabulary_size,
                              .start_patience = std::chrono::seconds(start_seconds_),
-                             .rejoin_patience = std::chrono::seconds(rejoin_seconds_)},
+                             .rejoin_patience = std::chrono::seconds(rejoin_seconds_),
+                             .model = FactsOf(setup)},
                             {.job = setup.job,
                              .roster = roster,
                              .model = model,
@@ -142,7 +161,12 @@ class Aggregation {
                                    control_.Publish(event);
                                    return output.Record(event);
                                  },
-                             .next_plan = [this] { return control_.TakePlan(); }});
+                             .next_plan = [this] { return control_.TakePlan(); },
+                             .decided =
+                                 [&](const control::Plan& plan, const control::PlanState& state) {
+                                   LogDecision(plan, state);
+                                   return output.RecordDecision(plan, state);
+                                 }});
     absl::StatusOr<std::string> reason = coordinator.Run();
     absl::Status status = reason.status();
     if (status.ok()) {
@@ -171,6 +195,20 @@ class Aggregation {
   absl::Status TellResult(const std::string& sha256) const {
     const auto file = flags_.find("result-file");
     return file == flags_.end() ? absl::OkStatus() : WriteResult(file->second, sha256);
+  }
+
+  void LogDecision(const control::Plan& plan, const control::PlanState& state) const {
+    if (state.state() == control::PlanState::REFUSED) {
+      log_.Warning("plan refused", {{"plan", state.number()}, {"steps", state.step()}, {"why", state.message()}});
+    }
+    for (const control::ClientPlan& client : plan.clients()) {
+      if (state.state() == control::PlanState::APPLIED) {
+        log_.Info("plan applied", {{"plan", state.number()},
+                                   {"steps", state.step()},
+                                   {"client", client.name()},
+                                   {"reason", client.reason()}});
+      }
+    }
   }
 
   // What somebody who follows the log should see of the job's progress.

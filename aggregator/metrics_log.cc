@@ -1,5 +1,7 @@
 #include "aggregator/metrics_log.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <map>
 
 #include "nlohmann/json.hpp"
@@ -27,6 +29,9 @@ Json ClientJson(const control::ClientState& client) {
   // A protobuf map has no order; a line must not change from run to run.
   json["bytes_by_kind"] = std::map<std::string, int64_t>(client.bytes_by_kind().begin(), client.bytes_by_kind().end());
   json["peak_memory_bytes"] = client.peak_memory_bytes();
+  json["up_bytes_per_second"] = client.up_bytes_per_second();
+  json["down_bytes_per_second"] = client.down_bytes_per_second();
+  json["round_trip_seconds"] = client.round_trip_seconds();
   return json;
 }
 
@@ -55,6 +60,20 @@ std::string MetricsLine(const control::JobEvent& event, std::chrono::millisecond
   }
   // nlohmann writes what is not finite as null, which is what a JSON reader can read.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string DecisionLine(const control::Plan& plan, const control::PlanState& state,
+                         std::chrono::milliseconds wall_time) {
+  control::Decision decision;
+  decision.set_time(static_cast<double>(wall_time.count()) / 1000.0);
+  *decision.mutable_state() = state;
+  *decision.mutable_plan() = plan;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string line;
+  // A message without Any is always written.
+  static_cast<void>(google::protobuf::util::MessageToJsonString(decision, &line, options));
+  return line + "\n";
 }
 
 }  // namespace splitft::aggregator

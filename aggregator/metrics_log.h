@@ -11,4 +11,8 @@ namespace splitft::aggregator {
 // Numbers that are not finite become null. `event` must carry figures.
 std::string MetricsLine(const control::JobEvent& event, std::chrono::milliseconds wall_time);
 
+// One line of decisions.jsonl, with its line break: a control.Decision in protobuf's JSON.
+std::string DecisionLine(const control::Plan& plan, const control::PlanState& state,
+                         std::chrono::milliseconds wall_time);
+
 }  // namespace splitft::aggregator

@@ -27,6 +27,26 @@ constexpr const char* kTokenizerFiles[] = {
 
 constexpr char kFinishedFile[] = ".splitft-finished";
 
+constexpr char kMetricsFile[] = "metrics.jsonl";
+constexpr char kDecisionsFile[] = "decisions.jsonl";
+
+// An empty file that lines are appended to.
+absl::StatusOr<UniqueFd> CreateLog(const fs::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
+  if (!fd.valid()) {
+    return ErrnoStatus(errno, "create", path);
+  }
+  return fd;
+}
+
+absl::Status WriteLine(const UniqueFd& fd, const fs::path& path, const std::string& line) {
+  const ssize_t written = ::write(fd.get(), line.data(), line.size());
+  if (written < 0) {
+    return ErrnoStatus(errno, "write", path);
+  }
+  return static_cast<size_t>(written) < line.size() ? ErrnoStatus(ENOSPC, "write", path) : absl::OkStatus();
+}
+
 std::string UidOf(const spec::FineTuneJob& job) {
   const auto uid = job.annotations.find(spec::kUidAnnotation);
   return uid == job.annotations.end() ? "" : uid->second;
@@ -75,12 +95,9 @@ absl::StatusOr<Output> Output::Open(const fs::path& directory, const Clock& cloc
   if (error) {
     return ErrnoStatus(error.value(), "create", directory);
   }
-  const fs::path path = directory / "metrics.jsonl";
-  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
-  if (!fd.valid()) {
-    return ErrnoStatus(errno, "create", path);
-  }
-  return Output(directory, std::move(fd), clock);
+  fs::remove(directory / kDecisionsFile, error);  // of a run before; there may be none
+  SPLITFT_ASSIGN_OR_RETURN(UniqueFd metrics, CreateLog(directory / kMetricsFile));
+  return Output(directory, std::move(metrics), clock);
 }
 
 absl::Status Output::Record(const control::JobEvent& event) {
@@ -88,15 +105,15 @@ absl::Status Output::Record(const control::JobEvent& event) {
     return absl::OkStatus();
   }
   history_.Add(event);
-  const std::string line = MetricsLine(event, clock_->WallTime());
-  const ssize_t written = ::write(metrics_.get(), line.data(), line.size());
-  if (written < 0) {
-    return ErrnoStatus(errno, "write", directory_ / "metrics.jsonl");
+  return WriteLine(metrics_, directory_ / kMetricsFile, MetricsLine(event, clock_->WallTime()));
+}
+
+absl::Status Output::RecordDecision(const control::Plan& plan, const control::PlanState& state) {
+  const fs::path path = directory_ / kDecisionsFile;
+  if (!decisions_.valid()) {
+    SPLITFT_ASSIGN_OR_RETURN(decisions_, CreateLog(path));
   }
-  if (static_cast<size_t>(written) < line.size()) {
-    return ErrnoStatus(ENOSPC, "write", directory_ / "metrics.jsonl");
-  }
-  return absl::OkStatus();
+  return WriteLine(decisions_, path, DecisionLine(plan, state, clock_->WallTime()));
 }
 
 absl::Status Output::Finish(const Trained& trained) {

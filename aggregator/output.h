@@ -27,6 +27,8 @@ class Output {
 
   // Appends the step that `event` reports; an event without a step's figures changes nothing.
   absl::Status Record(const control::JobEvent& event);
+  // Appends a plan and what became of it to decisions.jsonl, which is there from the first one on.
+  absl::Status RecordDecision(const control::Plan& plan, const control::PlanState& state);
 
   struct Trained {
     const spec::FineTuneJob& job;
@@ -52,6 +54,7 @@ class Output {
 
   std::filesystem::path directory_;
   UniqueFd metrics_;
+  UniqueFd decisions_;  // from the first decision on
   const Clock* clock_;
   JobHistory history_;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "aggregator/link_meter.h"
 #include "libs/model/adapter_layout.h"
 #include "libs/protocol/frame.h"
 #include "libs/protocol/ports.h"
@@ -32,6 +33,7 @@ struct Member {
   protocol::LossReport loss;
   protocol::StepReport report;
   std::map<protocol::FrameKind, int64_t> bytes;
+  LinkMeter wire;
 };
 
 // What every client's Hello must agree with.

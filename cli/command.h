@@ -29,6 +29,8 @@ Command RunCommand();
 Command ValidateCommand();
 Command PartitionCommand();
 Command GenerateCommand();
+Command DecisionsCommand();
+Command SimulateCommand();
 Command VersionCommand();
 Command CompletionCommand();
 

@@ -6,8 +6,8 @@
 namespace splitft::cli {
 
 std::span<const Command> Commands() {
-  static const std::array commands = {RunCommand(),      ValidateCommand(), PartitionCommand(),
-                                      GenerateCommand(), VersionCommand(),  CompletionCommand()};
+  static const std::array commands = {RunCommand(),       ValidateCommand(), PartitionCommand(), GenerateCommand(),
+                                      DecisionsCommand(), SimulateCommand(), VersionCommand(),   CompletionCommand()};
   return commands;
 }
 

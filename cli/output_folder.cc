@@ -24,9 +24,10 @@ namespace fs = std::filesystem;
 // Says that a folder is an output of splitft, from the first moment on.
 constexpr const char* kMark = ".splitft-output";
 
-constexpr std::array<std::string_view, 15> kOwnFiles = {kMark,
+constexpr std::array<std::string_view, 16> kOwnFiles = {kMark,
                                                         "job.yaml",
                                                         "metrics.jsonl",
+                                                        "decisions.jsonl",
                                                         "report.html",
                                                         "README.md",
                                                         "adapter_config.json",

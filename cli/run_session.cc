@@ -130,6 +130,7 @@ void RunSession::StartWorkers(const std::string& address) {
   absl::StatusOr<std::unique_ptr<WatchStream>> watch = WatchStream::Open(address);
   if (watch.ok()) {
     watch_ = *std::move(watch);
+    adaptive_.emplace(job_, address);
   } else {
     reporter_.OnLine(absl::StrCat("no progress will be shown: ", std::string(watch.status().message())));
   }
@@ -212,6 +213,9 @@ void RunSession::TakeEvents() {
   for (const control::JobEvent& event : watch_->Take()) {
     const TimePoint now = clock_.Now();
     progress_.Add(event, now);
+    for (const std::string& line : adaptive_->OnEvent(event)) {
+      reporter_.OnLine(line);
+    }
     if (event.phase() == control::FAILED) {
       supervisor_.OnJobFailed(event.message());
     }

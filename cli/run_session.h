@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cli/adaptive_loop.h"
 #include "cli/child_process.h"
 #include "cli/progress.h"
 #include "cli/run_reporter.h"
@@ -66,6 +67,7 @@ class RunSession {
   std::vector<std::optional<ChildProcess>> processes_;  // 0: the aggregator; empty: not started
   std::vector<bool> reaped_;
   std::unique_ptr<WatchStream> watch_;
+  std::optional<AdaptiveLoop> adaptive_;  // once the aggregator listens
 };
 
 }  // namespace splitft::cli

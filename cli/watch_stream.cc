@@ -1,7 +1,5 @@
 #include "cli/watch_stream.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -10,19 +8,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cli/local_channel.h"
 
 namespace splitft::cli {
-namespace {
-
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  // A proxy of the environment has no business on loopback.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<WatchStream>> WatchStream::Open(const std::string& address) {
   UniqueFd wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wakeup.valid()) {
@@ -64,7 +52,7 @@ void WatchStream::Read(const std::string& address) {
     context = &*context_;
   }
   {
-    const std::unique_ptr<control::Control::Stub> stub = control::Control::NewStub(OpenChannel(address));
+    const std::unique_ptr<control::Control::Stub> stub = control::Control::NewStub(OpenLocalChannel(address));
     context->set_wait_for_ready(true);
     const auto call = stub->Watch(context, control::WatchRequest());
     control::JobEvent event;

@@ -21,13 +21,15 @@ void JobOperator::Run(const std::stop_token& stop) {
   auto progress = std::make_unique<ProgressHub>(parts_.clock, [&queue](const kube::ObjectKey& job, bool news) {
     queue->AddAfter(job, news ? Duration::zero() : std::chrono::seconds(1));
   });
+  // The upper half of a plan's number says who leads, the lower half counts.
+  const uint64_t first_plan = (static_cast<uint64_t>(options_.term) << 32) + 1;
   Reconciler reconciler({.client = client,
                          .view = view,
                          .progress = *progress,
                          .events = events,
                          .clock = parts_.clock,
                          .log = parts_.log},
-                        options_.settings);
+                        {.settings = options_.settings, .first_plan = first_plan});
   kube::Controller controller(parts_.clock,
                               {.workers = options_.workers,
                                .queue = options_.queue,

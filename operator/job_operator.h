@@ -18,6 +18,7 @@ namespace splitft::controller {
 struct JobOperatorOptions {
   std::string name_space;  // whose jobs; empty: all
   std::string identity;    // in events
+  int64_t term = 0;        // of leadership: plans of an earlier one are not followed after a later one's
   int workers = 8;
   OperatorSettings settings;
   kube::WatchMachine::Options watch;

@@ -78,16 +78,19 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
                                     [&](const kube::RequestOutcome& outcome) { metrics.Requested(outcome); });
   const std::string identity = Identity();
   const OperatorSettings settings = SettingsOf(flags, cluster.name_space);
-  const auto lead = [&](const std::stop_token& lost) {
-    log.Info("leading", {{"identity", identity}});
+  const auto lead = [&](int64_t term, const std::stop_token& lost) {
+    log.Info("leading", {{"identity", identity}, {"term", term}});
     JobOperator({.transport = transport, .clock = clock, .log = log, .metrics = metrics},
-                {.name_space = FlagOr(flags, "watch-namespace", ""), .identity = identity, .settings = settings})
+                {.name_space = FlagOr(flags, "watch-namespace", ""),
+                 .identity = identity,
+                 .term = term,
+                 .settings = settings})
         .Run(lost);
     log.Info("no longer leading");
   };
   server->set_ready(true);  // a follower is ready to take over
   if (FlagOr(flags, "leader-elect", "true") == "false") {
-    lead(stop);
+    lead(/*term=*/0, stop);
     return absl::OkStatus();
   }
   const kube::ObjectKey lease{cluster.name_space, FlagOr(flags, "lease-name", kProgram)};

@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "api/proto/control.grpc.pb.h"
+#include "libs/scheduler/pilot.h"
 
 namespace splitft::controller {
 namespace {
 
 // A stream that broke is opened again; the pod itself says when it has ended.
 constexpr auto kAgainAfter = std::chrono::milliseconds(2000);
+constexpr auto kApplyPatience = std::chrono::milliseconds(10'000);
 
 ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
   ProgressView view{.phase = control::Phase_Name(event.phase()),
@@ -35,7 +37,15 @@ ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
          .connected = client.connected(),
          .cut_layer = client.cut_layer(),
          .codec = client.codec(),
-         .step_seconds = client.head_forward_seconds() + client.tail_seconds() + client.head_backward_seconds()});
+         .step_seconds = client.head_forward_seconds() + client.tail_seconds() + client.head_backward_seconds(),
+         .plan = client.plan(),
+         .reason = client.reason()});
+  }
+  if (event.has_plan()) {
+    view.plan = PlanView{.number = event.plan().number(),
+                         .state = control::PlanState::State_Name(event.plan().state()),
+                         .step = event.plan().step(),
+                         .message = event.plan().message()};
   }
   return view;
 }
@@ -56,6 +66,12 @@ bool IsNews(const ProgressView& before, const ProgressView& now) {
   if (before.phase != now.phase || before.clients.size() != now.clients.size()) {
     return true;
   }
+  const auto outcome = [](const ProgressView& view) {
+    return view.plan.has_value() ? std::pair(view.plan->number, view.plan->state) : std::pair(uint64_t{0}, std::string());
+  };
+  if (outcome(before) != outcome(now)) {
+    return true;
+  }
   for (size_t i = 0; i < now.clients.size(); ++i) {
     if (before.clients[i].connected != now.clients[i].connected) {
       return true;
@@ -74,13 +90,16 @@ class ProgressHub::Stream {
   Stream(const Clock& clock, Source source, std::function<void(bool)> heard)
       : clock_(clock), since_(clock.WallTime()), source_(std::move(source)), heard_(std::move(heard)) {
     const MutexLock lock(mutex_);
+    if (source_.job != nullptr && source_.job->ok()) {
+      pilot_.emplace(**source_.job, source_.first_plan);
+    }
     StartCallLocked();
   }
   // Waits until gRPC has let go of it.
   ~Stream() {
     Stop();
     const MutexLock lock(mutex_);
-    while (!over_) {
+    while (!over_ || applying_ != nullptr) {
       changed_.WaitUntil(mutex_, TimePoint::max());
     }
   }
@@ -102,9 +121,19 @@ class ProgressHub::Stream {
     if (pause_.has_value()) {
       pause_->Cancel();
     }
+    if (applying_ != nullptr) {
+      applying_->context.TryCancel();
+    }
   }
 
  private:
+  // A plan on its way to the aggregator.
+  struct Applying {
+    grpc::ClientContext context;
+    control::Plan plan;
+    control::PlanAccepted accepted;
+  };
+
   class Call final : public grpc::ClientReadReactor<control::JobEvent> {
    public:
     Call(Stream& stream, const std::shared_ptr<grpc::Channel>& channel)
@@ -118,6 +147,7 @@ class ProgressHub::Stream {
       StartCall();
     }
     void Cancel() { context_.TryCancel(); }
+    control::Control::Stub& stub() { return *stub_; }
     bool ended() const { return ended_; }
 
     void OnReadDone(bool ok) override {
@@ -189,8 +219,40 @@ class ProgressHub::Stream {
         }
       }
       view_ = std::move(view);
+      FollowLocked(event);
     }
     heard_(news);
+  }
+
+  // Lets the scheduler see the event, and sends what it plans.
+  void FollowLocked(const control::JobEvent& event) SPLITFT_REQUIRES(mutex_) {
+    if (!pilot_.has_value() || stopping_) {
+      return;
+    }
+    std::optional<control::Plan> plan = pilot_->OnEvent(event, source_.job_uid);
+    static_cast<void>(pilot_->TakeNews());  // the aggregator's next events say the same
+    if (!plan.has_value()) {
+      return;
+    }
+    if (applying_ != nullptr) {  // it hangs: the next round comes
+      pilot_->NotSent();
+      return;
+    }
+    applying_ = std::make_unique<Applying>();
+    applying_->plan = *std::move(plan);
+    applying_->context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                                 gpr_time_from_millis(kApplyPatience.count(), GPR_TIMESPAN)));
+    call_->stub().async()->Apply(&applying_->context, &applying_->plan, &applying_->accepted,
+                                 [this](const grpc::Status& status) { AfterApply(status.ok()); });
+  }
+
+  void AfterApply(bool accepted) SPLITFT_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    if (!accepted) {
+      pilot_->NotSent();
+    }
+    applying_.reset();
+    changed_.SignalAll();
   }
 
   const Clock& clock_;
@@ -201,6 +263,8 @@ class ProgressHub::Stream {
   CondVar changed_;
   std::optional<ProgressView> view_ SPLITFT_GUARDED_BY(mutex_);
   std::unique_ptr<Call> call_ SPLITFT_GUARDED_BY(mutex_);        // under way, or the last
+  std::optional<scheduler::Pilot> pilot_ SPLITFT_GUARDED_BY(mutex_);
+  std::unique_ptr<Applying> applying_ SPLITFT_GUARDED_BY(mutex_);
   std::optional<grpc::Alarm> pause_ SPLITFT_GUARDED_BY(mutex_);  // after the last call
   bool stopping_ SPLITFT_GUARDED_BY(mutex_) = false;
   bool over_ SPLITFT_GUARDED_BY(mutex_) = false;

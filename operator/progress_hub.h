@@ -12,8 +12,8 @@
 
 namespace splitft::controller {
 
-// What aggregators say of their jobs, over one stream each (control.proto). Not through the API server, which would
-// have to write every step down. Thread-safe.
+// What aggregators say of their jobs, over one stream each (control.proto), and what the scheduler answers them. Not
+// through the API server, which would have to write every step down. Thread-safe.
 class ProgressHub {
  public:
   // Called when a job's aggregator has said something: `news` where it is another phase or a client came or went,
@@ -29,8 +29,13 @@ class ProgressHub {
     std::string job_uid;  // an aggregator of another job, at an address that this one's pod had, is not listened to
     std::string pod_uid;
     std::string address;
+    ParsedJob job;            // whose cuts and codecs follow its figures, if its policy says so; null: they do not
+    uint64_t first_plan = 1;  // the number of the first plan that it is sent (scheduler::Pilot)
 
-    bool operator==(const Source&) const = default;
+    // Whether it is the same aggregator: what is heard from it does not depend on the rest.
+    bool operator==(const Source& other) const {
+      return job_uid == other.job_uid && pod_uid == other.pod_uid && address == other.address;
+    }
   };
   // Watch the aggregator of `job` there. Another pod's word is forgotten. Idempotent.
   void Follow(const kube::ObjectKey& job, const Source& source) SPLITFT_EXCLUDES(mutex_);

@@ -63,7 +63,7 @@ absl::StatusOr<std::optional<Duration>> Reconciler::Reconcile(const kube::Object
 
 void Reconciler::Complete(const kube::ObjectKey& key, JobSnapshot* snapshot) {
   snapshot->now = parts_.clock.WallTime();
-  snapshot->settings = settings_;
+  snapshot->settings = options_.settings;
   const PodView* aggregator = nullptr;
   for (const PodView& pod : snapshot->pods) {
     if (pod.role == spec::Role::kAggregator && (aggregator == nullptr || pod.index > aggregator->index)) {
@@ -79,7 +79,11 @@ void Reconciler::Complete(const kube::ObjectKey& key, JobSnapshot* snapshot) {
     const std::string host = is_ipv6 ? absl::StrCat("[", aggregator->ip, "]") : aggregator->ip;
     parts_.progress.Follow(
         key,
-        {.job_uid = snapshot->uid, .pod_uid = aggregator->uid, .address = absl::StrCat(host, ":", settings_.port)});
+        {.job_uid = snapshot->uid,
+         .pod_uid = aggregator->uid,
+         .address = absl::StrCat(host, ":", options_.settings.port),
+         .job = snapshot->job,
+         .first_plan = options_.first_plan});
   }
   snapshot->progress = parts_.progress.Get(key, aggregator->uid);
   snapshot->listening_since = parts_.progress.Since(key, aggregator->uid);

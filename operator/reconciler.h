@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,7 +29,11 @@ class Reconciler {
     const Clock& clock;
     const telemetry::Log& log;
   };
-  Reconciler(Parts parts, OperatorSettings settings) : parts_(parts), settings_(std::move(settings)) {}
+  struct Options {
+    OperatorSettings settings;
+    uint64_t first_plan = 1;  // ProgressHub::Source
+  };
+  Reconciler(Parts parts, Options options) : parts_(parts), options_(std::move(options)) {}
 
   // When to look again; an error: try again later.
   absl::StatusOr<std::optional<Duration>> Reconcile(const kube::ObjectKey& job);
@@ -48,7 +53,7 @@ class Reconciler {
   void Tell(const kube::ObjectKey& key, const JobSnapshot& snapshot, const Plan& plan);
 
   const Parts parts_;
-  const OperatorSettings settings_;
+  const Options options_;
   Mutex mutex_;
   std::map<kube::ObjectKey, TimePoint> status_written_ SPLITFT_GUARDED_BY(mutex_);
 };

@@ -1,12 +1,12 @@
 #include "worker/session.h"
 
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/memory.h"
 #include "libs/base/status_macros.h"
 #include "libs/protocol/frame_check.h"
 #include "libs/telemetry/exit.h"
@@ -23,12 +23,6 @@ using protocol::WireFormat;
 
 constexpr Duration kSendPatience = std::chrono::minutes(5);
 constexpr Duration kFaultPatience = std::chrono::seconds(2);
-
-int64_t PeakMemoryBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;
-}
 
 absl::Status FaultStatus(const protocol::Fault& fault) {
   // A consequence here: the cause is the aggregator's, or another client's.
@@ -240,6 +234,7 @@ absl::Status Session::Begin(const Frame& frame, ClientModel& model) {
   batches_ = sampler_.Train(frame.key.step, options_.microbatches);
   progress_.assign(batches_.size(), Progress::kWaiting);
   forwarded_ = 0;
+  begun_ = ArrivalOf(frame);
   report_ = {};
   for (const train::Microbatch& batch : batches_) {
     report_.tokens += batch.part.tokens();
@@ -274,11 +269,13 @@ absl::Status Session::RunTail(const Frame& frame, ClientModel& model) {
            {.key = {},
             .tensor = frame.tensor,
             .body = protocol::LossReport{.loss_sum = result.loss_sum, .loss_tokens = result.loss_tokens},
-            .payload = train::ToPayload(result.grad_hidden_ND, format_)}));
+            .payload = train::ToPayload(result.grad_hidden_ND, format_)},
+           ArrivalOf(frame)));
   return Advance(microbatch, options_.train_client ? Progress::kTailDone : Progress::kFinished, model);
 }
 
 absl::Status Session::RunHeadBackward(const Frame& frame, ClientModel& model) {
+  answered_ = ArrivalOf(frame);
   {
     const PhaseTimer timer(clock_, &report_.head_backward_seconds);
     model.HeadBackward(static_cast<int>(frame.key.microbatch),
@@ -301,8 +298,11 @@ absl::Status Session::EndStep(ClientModel& model) {
     end.payload = train::ToPayload(gradient, WireFormat::kFp32);
   }
   report_.peak_memory_bytes = PeakMemoryBytes();
+  report_.memory_limit_bytes = memory_limit_bytes_;
   end.body = report_;
-  return Send(FrameKind::kStepEnd, 0, std::move(end));
+  // Where nothing comes back for the head, it is the end of whatever was last; that measures no wire.
+  return Send(FrameKind::kStepEnd, 0, std::move(end),
+              options_.train_client ? std::optional(answered_) : std::nullopt);
 }
 
 absl::Status Session::Evaluate(const Frame& frame, ClientModel& model) {
@@ -342,7 +342,8 @@ absl::Status Session::SendHidden(FrameKind kind, uint32_t microbatch, const at::
            {.key = {},
             .tensor = {.format = format_, .shape = {hidden_ND.size(0), hidden_ND.size(1)}, .runs = runs},
             .body = {},
-            .payload = train::ToPayload(hidden_ND, format_)}));
+            .payload = train::ToPayload(hidden_ND, format_)},
+           kind == FrameKind::kHiddenUp && microbatch == 0 ? std::optional(begun_) : std::nullopt));
   if (!options_.server_labels) {
     return absl::OkStatus();
   }
@@ -354,7 +355,11 @@ absl::Status Session::SendHidden(FrameKind kind, uint32_t microbatch, const at::
                .payload = train::ToPayload(batch.labels_N, WireFormat::kInt32)});
 }
 
-absl::Status Session::Send(FrameKind kind, uint32_t microbatch, Frame frame) {
+TimePoint Session::ArrivalOf(const Frame& frame) const {
+  return frame.arrived == TimePoint{} ? clock_.Now() : frame.arrived;
+}
+
+absl::Status Session::Send(FrameKind kind, uint32_t microbatch, Frame frame, std::optional<TimePoint> prompted) {
   const Turn turn = turn_.value_or(Turn{});
   frame.key = {.job_uid = options_.job_uid,
                .attempt = turn.attempt,
@@ -362,6 +367,9 @@ absl::Status Session::Send(FrameKind kind, uint32_t microbatch, Frame frame) {
                .step = turn.step,
                .microbatch = microbatch,
                .kind = kind};
+  if (prompted.has_value()) {
+    frame.held_seconds = std::max(1e-9, Seconds(clock_.Now() - *prompted));
+  }
   return StreamEnd(stream_.Send(std::move(frame), clock_.Now() + kSendPatience));
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
+#include "libs/base/memory.h"
 #include "libs/protocol/frame.h"
 #include "libs/protocol/ports.h"
 #include "libs/train/batches.h"
@@ -75,13 +76,17 @@ class Session {
   absl::Status SendEvaluation(ClientModel& model);
   absl::Status SendHidden(protocol::FrameKind kind, uint32_t microbatch, const at::Tensor& hidden_ND,
                           const train::Microbatch& batch);
-  absl::Status Send(protocol::FrameKind kind, uint32_t microbatch, protocol::Frame frame);
+  // `prompted`: when the frame arrived that this one answers; none: none.
+  absl::Status Send(protocol::FrameKind kind, uint32_t microbatch, protocol::Frame frame,
+                    std::optional<TimePoint> prompted = std::nullopt);
   absl::Status Check(const protocol::Frame& frame, const ClientModel& model) const;
+  TimePoint ArrivalOf(const protocol::Frame& frame) const;
 
   const SessionOptions options_;
   const Clock& clock_;
   protocol::FrameStream& stream_;
   train::BatchSampler& sampler_;
+  const int64_t memory_limit_bytes_ = MemoryLimitBytes();
   protocol::WireFormat format_ = protocol::WireFormat::kFp32;  // of hidden states and their gradients, in this turn
 
   // The step under way.
@@ -89,6 +94,8 @@ class Session {
   std::vector<train::Microbatch> batches_;
   std::vector<Progress> progress_;  // per microbatch
   int forwarded_ = 0;               // microbatches sent
+  TimePoint begun_{};               // when the step's beginning arrived
+  TimePoint answered_{};            // when the last gradient did
   protocol::StepReport report_;
 
   // The evaluation under way.

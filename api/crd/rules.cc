@@ -105,6 +105,9 @@ std::vector<Rule> TrainingRules() {
        .message = "needs evaluations; expected intervalSteps above 0",
        .message_expression = "'%d needs evaluations; expected intervalSteps above 0'.format("
                              "[self.training.evaluation.earlyStopping.patience])"},
+      {.field = ".scheduling.stepSeconds",
+       .condition = "self.scheduling.policy != 'Budget' || self.scheduling.stepSeconds > 0.0",
+       .message = "0 is no time; policy Budget expects a number above 0"},
   };
 }
 

@@ -96,6 +96,16 @@ Json Clients() {
   return ListBy("name", "What is known of each client.", client, MostClients());
 }
 
+Json Scheduled() {
+  return Object("What became of the scheduler's last change of cuts and codecs.",
+                {
+                    {"number", Count("Which one it was; each is greater than those before.")},
+                    {"state", Word("Preparing: clients load what they lack.", {"Preparing", "Applied", "Refused"})},
+                    {"step", Count("Steps that were done before it came into force, or was refused.")},
+                    {"message", Text("Why it was refused.", kLongestMessage)},
+                });
+}
+
 Json Aggregators() {
   const Json aggregator = Object("",
                                  {
@@ -140,6 +150,7 @@ Json StatusSchema() {
                     {"progress", Progress()},
                     {"summary", Summary()},
                     {"clients", Clients()},
+                    {"plan", Scheduled()},
                     {"aggregators", Aggregators()},
                     {"adapter", Adapter()},
                 });

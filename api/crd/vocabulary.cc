@@ -52,6 +52,8 @@ const std::vector<Reason>& Reasons() {
 
 const std::vector<Reason>& EventReasons() {
   static const std::vector<Reason> reasons = {
+      {"PlanApplied", "Normal", "A client's cut or codec was changed, and why (spec.scheduling)."},
+      {"PlanRefused", "Warning", "A change of cuts or codecs was not made, and why; the job goes on as it was."},
       {"WorkerRestarted", "Warning", "A client's pod was lost or failed; its successor is made."},
       {"AggregatorRestarted", "Warning", "Likewise of the aggregator."},
       {"ChildRepaired", "Warning", "Somebody had changed an object of the job; it is as it should be again."},

@@ -16,11 +16,11 @@ namespace {
 // end waits for `lead`.
 class Term {
  public:
-  Term(const Clock& clock, const LeaderElection::Lead& lead, TimePoint until, const std::stop_token& stop)
+  Term(const Clock& clock, std::function<void(std::stop_token)> lead, TimePoint until, const std::stop_token& stop)
       : clock_(clock),
         until_(until),
         on_stop_(stop, [this] { over_.request_stop(); }),
-        leading_([this, &lead] { lead(over_.get_token()); }),
+        leading_([this, lead = std::move(lead)] { lead(over_.get_token()); }),
         watching_([this] { Watch(); }) {}
   ~Term() { over_.request_stop(); }
 
@@ -80,8 +80,9 @@ bool LeaseRules::MayTake(TimePoint now) const {
   return now - changed_ >= theirs;
 }
 
+int64_t LeaseRules::transitions() const { return IntegerAt(lease_, {"spec", "leaseTransitions"}); }
+
 Json LeaseRules::Claim(std::chrono::milliseconds wall) const {
-  const int64_t transitions = IntegerAt(lease_, {"spec", "leaseTransitions"});
   Json claim = exists() ? lease_
                         : Json{{"apiVersion", kLease.api_version()},
                                {"kind", kLease.kind},
@@ -89,7 +90,7 @@ Json LeaseRules::Claim(std::chrono::milliseconds wall) const {
   Json& spec = claim["spec"];
   if (!Held()) {
     spec["acquireTime"] = MicroTime(wall);
-    spec["leaseTransitions"] = exists() ? transitions + 1 : 0;
+    spec["leaseTransitions"] = exists() ? transitions() + 1 : 0;
   }
   spec["holderIdentity"] = options_.identity;
   spec["leaseDurationSeconds"] = std::chrono::ceil<std::chrono::seconds>(options_.duration).count();
@@ -137,7 +138,8 @@ void LeaderElection::Run(const std::stop_token& stop) {
       term.reset();
     }
     if (term == nullptr && rules_.Leading(clock_.Now()) && !stop.stop_requested()) {
-      term = std::make_unique<Term>(clock_, lead_, rules_.LeadsUntil(), stop);
+      const auto lead = [this, number = rules_.transitions()](std::stop_token over) { lead_(number, std::move(over)); };
+      term = std::make_unique<Term>(clock_, lead, rules_.LeadsUntil(), stop);
     }
     WaitUnlessStopped(clock_.Now() + rules_.options().retry, stop);
   }

@@ -50,6 +50,8 @@ class LeaseRules {
   TimePoint LeadsUntil() const;
 
   bool exists() const { return lease_.is_object(); }
+  // How often the lease has changed hands.
+  int64_t transitions() const;
   const LeaseOptions& options() const { return options_; }
 
  private:
@@ -66,7 +68,9 @@ class LeaseRules {
 // `lead` must return soon afterwards, and not before. Gives the lease up at the end.
 class LeaderElection {
  public:
-  using Lead = std::function<void(std::stop_token)>;
+  // `term`: the lease's count of leaders, greater than that of every leader before: what is marked with it fences off
+  // one that was asleep.
+  using Lead = std::function<void(int64_t term, std::stop_token)>;
   // All outlive the election.
   LeaderElection(Transport& transport, const Clock& clock, LeaseOptions options, Lead lead);
   void Run(const std::stop_token& stop);

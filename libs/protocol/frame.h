@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "libs/base/clock.h"
+
 // What crosses the wire, as values. docs/wire.md has the picture. libs/transport maps them to bytes.
 namespace splitft::protocol {
 
@@ -131,6 +133,7 @@ struct StepReport {
   double wait_seconds = 0;  // for the aggregator's answers
   int64_t tokens = 0;
   int64_t peak_memory_bytes = 0;
+  int64_t memory_limit_bytes = 0;  // what it may use; 0: unknown
   bool operator==(const StepReport&) const = default;
 };
 
@@ -170,6 +173,10 @@ struct Frame {
   TensorHeader tensor;
   FrameBody body;
   Payload payload;
+  // C: how long the client had the frame that this one answers; with it the aggregator knows how long the wire took
+  // there and back. 0: not an answer.
+  double held_seconds = 0;
+  TimePoint arrived{};  // here; does not travel. None where the transport does not say
 };
 
 }  // namespace splitft::protocol

@@ -156,6 +156,12 @@ void StepMachine::Reset() {
   forwards_ = 0;
   backwards_ = 0;
   arrivals_.assign(options_.clients.size(), Arrivals());
+  counts_ = {};
+  if (phase_ == Phase::kStep) {
+    counts_.hidden.resize(options_.microbatches);
+    counts_.labels.resize(options_.microbatches);
+    counts_.gradient.resize(options_.microbatches);
+  }
   for (size_t i = 0; i < arrivals_.size(); ++i) {
     arrivals_[i].hidden.resize(Batches(i));
     arrivals_[i].labels.resize(Batches(i));
@@ -180,16 +186,22 @@ absl::StatusOr<Acceptance> StepMachine::Accept(const FrameKey& key) {
 
   Arrivals& arrivals = arrivals_[found->second];
   if (key.kind == FrameKind::kStepEnd || key.kind == FrameKind::kEvalEnd) {
-    return std::exchange(arrivals.end, true) ? Acceptance::kDuplicate : Acceptance::kAccepted;
+    if (std::exchange(arrivals.end, true)) {
+      return Acceptance::kDuplicate;
+    }
+    ++counts_.end;
+    return Acceptance::kAccepted;
   }
   const bool hidden = key.kind == FrameKind::kHiddenUp || key.kind == FrameKind::kEvalHiddenUp;
-  std::vector<bool>& flags = hidden                               ? arrivals.hidden
-                             : key.kind == FrameKind::kGradientUp ? arrivals.gradient
-                                                                  : arrivals.labels;
+  const bool gradient = key.kind == FrameKind::kGradientUp;
+  std::vector<bool>& flags = hidden ? arrivals.hidden : gradient ? arrivals.gradient : arrivals.labels;
   if (flags[key.microbatch]) {
     return Acceptance::kDuplicate;
   }
   flags[key.microbatch] = true;
+  if (phase_ == Phase::kStep) {
+    ++(hidden ? counts_.hidden : gradient ? counts_.gradient : counts_.labels)[key.microbatch];
+  }
   return Acceptance::kAccepted;
 }
 
@@ -262,13 +274,13 @@ std::optional<Work> StepMachine::NextWork() {
 
 std::optional<Work> StepMachine::NextStepWork() {
   const uint32_t microbatches = options_.microbatches;
-  const bool forward_ready = forwards_ < microbatches && AllHave(&Arrivals::hidden, forwards_);
+  const bool forward_ready = forwards_ < microbatches && AllHave(&Counts::hidden, forwards_);
   if (options_.labels_on_server) {
-    if (forward_ready && AllHave(&Arrivals::labels, forwards_)) {
+    if (forward_ready && AllHave(&Counts::labels, forwards_)) {
       ++backwards_;
       return Work{WorkKind::kForwardBackward, forwards_++};
     }
-  } else if (backwards_ < forwards_ && AllHave(&Arrivals::gradient, backwards_)) {
+  } else if (backwards_ < forwards_ && AllHave(&Counts::gradient, backwards_)) {
     return Work{WorkKind::kBackward, backwards_++};
   } else if (forward_ready) {
     return Work{WorkKind::kForward, forwards_++};
@@ -296,13 +308,11 @@ std::optional<Work> StepMachine::NextEvaluationWork() {
   return std::nullopt;
 }
 
-bool StepMachine::AllHave(std::vector<bool> Arrivals::*flags, uint32_t microbatch) const {
-  return std::all_of(arrivals_.begin(), arrivals_.end(), [&](const Arrivals& a) { return (a.*flags)[microbatch]; });
+bool StepMachine::AllHave(std::vector<size_t> Counts::*counts, uint32_t microbatch) const {
+  return (counts_.*counts)[microbatch] == arrivals_.size();
 }
 
-bool StepMachine::AllEnded() const {
-  return std::all_of(arrivals_.begin(), arrivals_.end(), [](const Arrivals& a) { return a.end; });
-}
+bool StepMachine::AllEnded() const { return counts_.end == arrivals_.size(); }
 
 std::vector<Missing> StepMachine::Waiting() const {
   std::vector<Missing> missing;

@@ -103,6 +103,13 @@ class StepMachine {
     bool end = false;
     uint32_t evaluated = 0;  // kEvalForward handed out for batches below
   };
+  // How many clients' flags are set, so that nobody looks at all of them for every frame.
+  struct Counts {
+    std::vector<size_t> hidden;  // per microbatch of a step
+    std::vector<size_t> labels;
+    std::vector<size_t> gradient;
+    size_t end = 0;
+  };
 
   explicit StepMachine(Options options);
 
@@ -114,7 +121,7 @@ class StepMachine {
   absl::Status CheckCausal(const FrameKey& key, size_t client) const;
   std::optional<Work> NextStepWork();
   std::optional<Work> NextEvaluationWork();
-  bool AllHave(std::vector<bool> Arrivals::*flags, uint32_t microbatch) const;
+  bool AllHave(std::vector<size_t> Counts::*counts, uint32_t microbatch) const;
   bool AllEnded() const;
   bool MayEnd(size_t client) const;
   void AddMissing(size_t client, FrameKind kind, const std::vector<bool>& arrived, uint32_t below,
@@ -129,6 +136,7 @@ class StepMachine {
   std::optional<uint64_t> last_evaluation_;
   std::vector<uint32_t> eval_batches_;
   std::vector<Arrivals> arrivals_;
+  Counts counts_;
   uint32_t forwards_ = 0;   // kForward or kForwardBackward handed out for microbatches below
   uint32_t backwards_ = 0;  // kBackward or kForwardBackward likewise
 };

@@ -20,6 +20,7 @@ enum class DataFormat { kAuto, kText, kJsonl, kCsv };
 enum class Codec { kAuto, kFp32, kBf16, kInt8, kInt4 };
 enum class Role { kWorker, kAggregator };
 enum class FailureAction { kFailJob, kRestart, kIgnore };
+enum class SchedulingPolicy { kStatic, kMakespan, kBudget, kSplitFt };
 
 // Where a model, data or output lies. Only kPath works without a cluster.
 enum class SourceKind { kPath, kHuggingFace, kPersistentVolumeClaim, kHostPath, kConfigMap };
@@ -147,6 +148,17 @@ struct FailureRule {
   bool operator==(const FailureRule&) const = default;
 };
 
+// How cuts and codecs follow what is measured while the job runs (libs/scheduler).
+struct Scheduling {
+  SchedulingPolicy policy = SchedulingPolicy::kStatic;
+  int round_steps = 5;               // steps from one decision to the next
+  int payback_rounds = 10;           // within how many rounds a change must pay for itself
+  std::vector<std::string> codecs;   // that clients may be given; empty: the one that the job begins with
+  double step_seconds = 0;           // kBudget: how long a step may take
+
+  bool operator==(const Scheduling&) const = default;
+};
+
 // What an operator does with the job as a whole. One machine makes no use of it.
 struct Lifecycle {
   bool suspend = false;
@@ -177,6 +189,7 @@ struct FineTuneJob {
   Workers workers;
   Aggregator aggregator;
   Source output;
+  Scheduling scheduling;
   Lifecycle lifecycle;
 
   bool operator==(const FineTuneJob&) const = default;

@@ -11,6 +11,7 @@ constexpr std::string_view kCodecs[] = {"Auto", "fp32", "bf16", "int8", "int4"};
 constexpr std::string_view kSchedules[] = {"constant", "linear", "cosine"};
 constexpr std::string_view kFormats[] = {"Auto", "text", "jsonl", "csv"};
 constexpr std::string_view kRoles[] = {"Worker", "Aggregator"};
+constexpr std::string_view kPolicies[] = {"Static", "Makespan", "Budget", "SplitFT"};
 constexpr std::string_view kFailureActions[] = {"FailJob", "Restart", "Ignore"};
 
 constexpr int64_t kMostBlocks = 10'000;
@@ -188,6 +189,23 @@ void VisitClient(FieldVisitor& v, Client& client) {
            client.pod_template);
 }
 
+void VisitScheduling(FieldVisitor& v, Scheduling& scheduling) {
+  v.Word({"policy",
+          "Static: cuts and codecs stay as they are given. Makespan: those of the shortest step. Budget: those that "
+          "leave the aggregator the least to do in steps of stepSeconds. SplitFT: the paper's rule, a block more for "
+          "whoever is more accurate than the mean."},
+         kPolicies, scheduling.policy);
+  v.Integer({"roundSteps", "Steps from one decision to the next."}, {1, 1'000'000}, scheduling.round_steps);
+  v.Integer({"paybackRounds", "Within how many rounds a change must pay for itself."}, {1, 1'000'000},
+            scheduling.payback_rounds);
+  v.Texts({"codecs",
+           "The codecs that a client may be given (fp32, bf16, int8). The loss is that of one machine only with the "
+           "codec of the model's own dtype.",
+           false, "the one that the job begins with"},
+          kCodecForm, scheduling.codecs);
+  v.Number({"stepSeconds", "Budget only: how long a step may take."}, {0, 86'400}, scheduling.step_seconds);
+}
+
 void VisitFailureRule(FieldVisitor& v, FailureRule& rule) {
   v.Word({"role", "Whose program ended.", /*required=*/true}, kRoles, rule.role);
   v.IntegerList({"onExitCodes",
@@ -255,6 +273,8 @@ void VisitFields(FieldVisitor& v, FineTuneJob& job) {
           const SourceField kinds[] = {kPathSource, kClaimSource, kHostSource};
           v.OneSource(kinds, /*required=*/true, job.output);
         });
+    v.Group({"scheduling", "How cuts and codecs follow what is measured while the job runs."},
+            [&] { VisitScheduling(v, job.scheduling); });
     VisitLifecycle(v, job.lifecycle);
   });
 }

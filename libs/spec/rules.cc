@@ -128,6 +128,13 @@ void CheckEvaluation(const Evaluation& evaluation, Problems& problems) {
   }
 }
 
+void CheckScheduling(const Scheduling& scheduling, Problems& problems) {
+  if (scheduling.policy == SchedulingPolicy::kBudget && scheduling.step_seconds == 0 &&
+      AllRight(problems, {"spec.scheduling.policy", "spec.scheduling.stepSeconds"})) {
+    problems.Add("spec.scheduling.stepSeconds", "0 is no time; policy Budget expects a number above 0");
+  }
+}
+
 void CheckClientNames(const FineTuneJob& job, Problems& problems) {
   std::map<std::string_view, size_t> first_index;
   for (size_t i = 0; i < job.clients.size(); ++i) {
@@ -149,6 +156,7 @@ void CheckRules(const FineTuneJob& job, Problems& problems) {
   CheckLength(job.training, problems);
   CheckMicrobatches(job, problems);
   CheckEvaluation(job.training.evaluation, problems);
+  CheckScheduling(job.scheduling, problems);
   CheckClientNames(job, problems);
 }
 

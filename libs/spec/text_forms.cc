@@ -98,6 +98,8 @@ bool IsManagedBy(std::string_view text) {
          IsIdentifier(text.substr(slash + 1), 63, "_-./");
 }
 
+bool IsCodec(std::string_view text) { return text == "fp32" || text == "bf16" || text == "int8"; }
+
 }  // namespace
 
 constinit const TextForm kLabelForm = {
@@ -111,6 +113,12 @@ constinit const TextForm kDeviceForm = {
     .pattern = "auto|cpu|cuda:(0|[1-9][0-9]?)",
     .longest_bytes = 7,
     .accepts = IsDevice,
+};
+constinit const TextForm kCodecForm = {
+    .expected = "fp32, bf16 or int8",
+    .pattern = "fp32|bf16|int8",
+    .longest_bytes = 4,
+    .accepts = IsCodec,
 };
 constinit const TextForm kModuleForm = {
     .expected = "a module's name (letters, digits, '_', '-' and '.', at most 256)",

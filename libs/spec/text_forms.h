@@ -13,6 +13,8 @@ inline constexpr int kLongestVolumePath = 1024;
 extern const TextForm kLabelForm;
 // auto, cpu or cuda:N.
 extern const TextForm kDeviceForm;
+// How hidden states travel, where one must be named.
+extern const TextForm kCodecForm;
 // A module's name, or its path below the model.
 extern const TextForm kModuleForm;
 // A column of a CSV file or a member of a JSON object.

@@ -57,6 +57,7 @@ struct BodyWriter {
     out.set_wait_seconds(report.wait_seconds);
     out.set_tokens(report.tokens);
     out.set_peak_memory_bytes(report.peak_memory_bytes);
+    out.set_memory_limit_bytes(report.memory_limit_bytes);
   }
   void operator()(const protocol::Finish& finish) const { header.mutable_finish()->set_reason(finish.reason); }
   void operator()(const protocol::Fault& fault) const {
@@ -117,7 +118,8 @@ absl::StatusOr<protocol::FrameBody> BodyOf(const wire::FrameHeader& header) {
                                   .head_backward_seconds = in.head_backward_seconds(),
                                   .wait_seconds = in.wait_seconds(),
                                   .tokens = in.tokens(),
-                                  .peak_memory_bytes = in.peak_memory_bytes()};
+                                  .peak_memory_bytes = in.peak_memory_bytes(),
+                                  .memory_limit_bytes = in.memory_limit_bytes()};
     }
     case wire::FrameHeader::kFinish:
       return protocol::Finish{.reason = header.finish().reason()};
@@ -151,6 +153,7 @@ wire::FrameHeader ToProto(const protocol::Frame& frame) {
     out.set_count(run.count);
     out.set_length(run.length);
   }
+  header.set_held_seconds(frame.held_seconds);
   std::visit(BodyWriter{header}, frame.body);
   return header;
 }
@@ -172,6 +175,7 @@ absl::StatusOr<protocol::Frame> FromProto(const wire::FrameHeader& header) {
   for (const wire::SequenceRun& run : header.runs()) {
     frame.tensor.runs.push_back({.count = run.count(), .length = run.length()});
   }
+  frame.held_seconds = header.held_seconds();
   SPLITFT_ASSIGN_OR_RETURN(frame.body, BodyOf(header));
   return frame;
 }

@@ -119,8 +119,12 @@ class Call final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
   void OnReadDone(bool ok) override {
     absl::StatusOr<Frame> frame = absl::CancelledError();
     if (ok) {
+      const TimePoint now = SystemClock().Now();
       frame = DecodeFrame(read_buffer_, options_.limits.max_payload_bytes);
       read_buffer_.Clear();
+      if (frame.ok()) {
+        frame->arrived = now;
+      }
     }
     const absl::Status decoded = frame.status();
     const bool damaged = ok && !decoded.ok();

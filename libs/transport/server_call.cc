@@ -67,8 +67,12 @@ void ServerCall::Taken(size_t queued_bytes) {
 void ServerCall::OnReadDone(bool ok) {
   absl::StatusOr<Frame> frame = absl::CancelledError();
   if (ok) {
+    const TimePoint now = SystemClock().Now();
     frame = DecodeFrame(read_buffer_, options_.max_payload_bytes);
     read_buffer_.Clear();
+    if (frame.ok()) {
+      frame->arrived = now;
+    }
   }
   // The client's goodbye and its loss both end the reading; only a loss marks the call as cancelled.
   const bool lost = !ok && context_.IsCancelled();

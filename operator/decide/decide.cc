@@ -95,6 +95,35 @@ void Announce(const JobSnapshot& snapshot, const Outcome& outcome, Plan* plan) {
                            .note = absl::StrCat(std::string(JobStateName(outcome.state)), ": ", outcome.message)});
 }
 
+// An event for each cut and codec that was changed, and for a plan that was refused: once, as the status shows.
+void AnnouncePlan(const JobSnapshot& snapshot, Plan* plan) {
+  if (!snapshot.progress.has_value() || !snapshot.progress->plan.has_value()) {
+    return;
+  }
+  const PlanView& now = *snapshot.progress->plan;
+  const Json told = snapshot.status.is_object() ? snapshot.status.value("plan", Json::object()) : Json::object();
+  const std::string state = told.value("state", "");
+  const bool news = told.value("number", uint64_t{0}) != now.number || (state != "Applied" && state != "Refused");
+  if (!news) {
+    return;
+  }
+  if (now.state == "REFUSED") {
+    plan->notices.push_back({.warning = true,
+                             .reason = "PlanRefused",
+                             .action = "Plan",
+                             .note = absl::StrCat("before step ", now.step + 1, ": ", now.message)});
+  }
+  for (const ClientProgress& client : snapshot.progress->clients) {
+    if (now.state == "APPLIED" && client.plan == now.number) {
+      plan->notices.push_back(
+          {.warning = false,
+           .reason = "PlanApplied",
+           .action = "Plan",
+           .note = absl::StrCat("client ", client.name, ", from step ", now.step + 1, " on: ", client.reason)});
+    }
+  }
+}
+
 // Why the operator cannot run a job that the CRD's rules have let pass (an older CRD, say); empty: it can.
 std::string WhyNot(const ParsedJob& job) {
   if (!job->ok()) {
@@ -161,6 +190,7 @@ Plan Decide(const JobSnapshot& snapshot) {
   plan.status_can_wait = is_new;
   if (!is_new) {
     Announce(snapshot, outcome, &plan);
+    AnnouncePlan(snapshot, &plan);
   }
   if (outcome.state == JobState::kSuspended || outcome.state == JobState::kFailed ||
       outcome.state == JobState::kComplete) {

@@ -43,6 +43,16 @@ struct ClientProgress {
   int cut_layer = 0;
   std::string codec;
   double step_seconds = 0;
+  uint64_t plan = 0;   // that its cut and codec are of; 0: the manifest
+  std::string reason;  // and why
+};
+
+// What became of the scheduler's last plan.
+struct PlanView {
+  uint64_t number = 0;
+  std::string state;  // as in control.proto: APPLIED
+  int64_t step = 0;
+  std::string message;
 };
 
 // What the aggregator says of the job (control.proto).
@@ -55,7 +65,8 @@ struct ProgressView {
   double step_seconds = 0;
   int64_t step_tokens = 0;
   std::vector<ClientProgress> clients;
-  std::string message;  // of FAILED: why
+  std::optional<PlanView> plan;  // nothing: there was none
+  std::string message;           // of FAILED: why
   WallTime changed{};   // when its step or phase last was another
 };
 

@@ -38,6 +38,13 @@ std::string Short(int64_t seconds) {
                           : absl::StrCat(seconds / 86'400, "d", seconds / 3600 % 24, "h");
 }
 
+// "APPLIED" as Kubernetes writes words: Applied.
+std::string PlanStateName(const PlanView& plan) {
+  std::string name = absl::AsciiStrToLower(plan.state);
+  name.front() = absl::ascii_toupper(static_cast<unsigned char>(name.front()));
+  return name;
+}
+
 const ClientProgress* ProgressOf(const JobSnapshot& snapshot, const std::string& client) {
   if (!snapshot.progress.has_value()) {
     return nullptr;
@@ -146,6 +153,9 @@ Json Clients(const JobSnapshot& snapshot, const std::vector<MemberState>& member
     if (progress != nullptr) {
       client["cutLayer"] = progress->cut_layer;
       client["codec"] = progress->codec;
+      if (!progress->reason.empty() && !client.contains("reason")) {
+        client["reason"] = progress->reason.substr(0, kLongestReason);
+      }
       client["lastStep"] = snapshot.progress->step;
       client["stepSeconds"] = absl::StrFormat("%.3f", progress->step_seconds);
     }
@@ -195,6 +205,12 @@ void AddProgress(const JobSnapshot& snapshot, const Outcome& outcome, Json* stat
   (*status)["summary"]["steps"] = absl::StrCat(progress.step, "/", progress.total_steps);
   (*status)["summary"]["remaining"] =
       outcome.state == JobState::kRunning && progress.step > 0 ? Short(RemainingSeconds(progress)) : "";
+  if (progress.plan.has_value()) {
+    (*status)["plan"] = {{"number", progress.plan->number},
+                         {"state", PlanStateName(*progress.plan)},
+                         {"step", progress.plan->step},
+                         {"message", progress.plan->message.substr(0, kLongestMessage)}};
+  }
   std::vector<std::string> cuts;
   for (const ClientProgress& client : progress.clients) {
     if (cuts.size() == kMostCuts) {

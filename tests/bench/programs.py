@@ -73,6 +73,10 @@ class Programs:
         """A client's stream to the aggregator over loopback TCP (wire_bench)."""
         return self._json([self.build / "bin/wire_bench", "--mib", 16])
 
+    def scheduler(self) -> dict:
+        """A decision for, and a simulation of, ten thousand clients (scheduler_bench)."""
+        return self._json([self.build / "bin/scheduler_bench"])
+
     def splitft(self, data: Path, shape: Shape, clients: list[Client]) -> Run:
         """`splitft run`: aggregator and workers as processes of their own, labels on the clients."""
         out = self.work / "out"

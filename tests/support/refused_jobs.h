@@ -53,6 +53,8 @@ inline std::vector<RefusedJob> JobsThatAreCutWrong() {
        R"(spec.clients: cutLayer of ["b"] is above spec.split.maxCutLayer, which is 3)"},
       {{{"split", "{labels: Server, tailBlocks: 1}"}},
        "spec.split.tailBlocks: 1 needs spec.split.labels: Client; with Server the tail is not the client's"},
+      {{{"scheduling", "{policy: Budget}"}},
+       "spec.scheduling.stepSeconds: 0 is no time; policy Budget expects a number above 0"},
       {{{"split", "{codec: int8}"}}, "spec.split.codec: int8 is not available yet; expected one of Auto, fp32, bf16"},
       {{{"split", "{codec: int4}"}}, "spec.split.codec: int4 is not available yet; expected one of Auto, fp32, bf16"},
       {{{"clients", "[{name: a, data: {hostPath: /a}}, {name: a, data: {hostPath: /c}}]"}},

@@ -18,7 +18,7 @@ class Candidate {
  public:
   Candidate(Transport& transport, const LeaseOptions& options)
       : election_(transport, SystemClock(), options,
-                  [this](const std::stop_token& lost) {
+                  [this](int64_t /*term*/, const std::stop_token& lost) {
                     leads_ = true;
                     WaitUnlessStopped(TimePoint::max(), lost);
                     leads_ = false;

@@ -11,9 +11,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "api/proto/control.grpc.pb.h"
+#include "libs/base/mutex.h"
+#include "tests/support/training_event.h"
 
 namespace splitft::controller {
 namespace {
@@ -166,6 +169,94 @@ TEST_F(Hub, EndsAtOnce) {
     hub.Forget({"lab", "brief0"});
   }
   EXPECT_TRUE(Eventually([&] { return silent.open() == 0; }));
+}
+
+// An aggregator whose job trains on and on, whatever it is told.
+class TrainingAggregator final : public control::Control::CallbackService {
+ public:
+  explicit TrainingAggregator(bool accepts) : accepts_(accepts) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~TrainingAggregator() override { server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME)); }
+
+  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
+  std::vector<control::Plan> plans() {
+    const MutexLock lock(mutex_);
+    return plans_;
+  }
+
+  grpc::ServerWriteReactor<control::JobEvent>* Watch(grpc::CallbackServerContext* /*context*/,
+                                                     const control::WatchRequest* /*request*/) override {
+    return new Watcher();
+  }
+  grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context, const control::Plan* plan,
+                                  control::PlanAccepted* /*accepted*/) override {
+    const MutexLock lock(mutex_);
+    plans_.push_back(*plan);
+    auto* reactor = context->DefaultReactor();
+    reactor->Finish(accepts_ ? grpc::Status::OK : grpc::Status(grpc::StatusCode::UNAVAILABLE, "not now"));
+    return reactor;
+  }
+
+ private:
+  class Watcher final : public grpc::ServerWriteReactor<control::JobEvent> {
+   public:
+    Watcher() { Next(); }
+    void OnWriteDone(bool ok) override { ok && step_ < 40 ? Next() : Finish(grpc::Status::CANCELLED); }
+    void OnDone() override { delete this; }
+
+   private:
+    void Next() {
+      event_ = TrainingEvent(++step_);
+      StartWrite(&event_);
+    }
+    control::JobEvent event_;
+    int64_t step_ = 0;
+  };
+
+  const bool accepts_;
+  int port_ = 0;
+  Mutex mutex_;
+  std::vector<control::Plan> plans_ SPLITFT_GUARDED_BY(mutex_);
+  std::unique_ptr<grpc::Server> server_;
+};
+
+ProgressHub::Source SourceOf(const TrainingAggregator& aggregator, const spec::FineTuneJob& job) {
+  return {.job_uid = "job-uid",
+          .pod_uid = "uid",
+          .address = aggregator.address(),
+          .job = std::make_shared<const absl::StatusOr<spec::FineTuneJob>>(job),
+          .first_plan = (uint64_t{7} << 32) + 1};
+}
+
+TEST_F(Hub, WhatTheSchedulerPlansReachesTheAggregatorMarkedWithTheLeadersTerm) {
+  TrainingAggregator aggregator(/*accepts=*/true);
+  hub_->Follow(kJob, SourceOf(aggregator, UnequalJob()));
+  ASSERT_TRUE(Eventually([&] { return !aggregator.plans().empty(); }));
+  const control::Plan plan = aggregator.plans().front();
+  EXPECT_EQ(plan.job_uid(), "job-uid");
+  EXPECT_EQ(plan.number(), (uint64_t{7} << 32) + 1);
+  ASSERT_GE(plan.clients_size(), 1);
+  EXPECT_NE(plan.clients(plan.clients_size() - 1).reason(), "");
+}
+
+TEST_F(Hub, APlanThatDidNotArriveIsMadeAgain) {
+  TrainingAggregator aggregator(/*accepts=*/false);
+  hub_->Follow(kJob, SourceOf(aggregator, UnequalJob()));
+  ASSERT_TRUE(Eventually([&] { return aggregator.plans().size() >= 2; }));
+  EXPECT_LT(aggregator.plans()[0].number(), aggregator.plans()[1].number());
+}
+
+TEST_F(Hub, AStaticJobIsLeftAlone) {
+  TrainingAggregator aggregator(/*accepts=*/true);
+  spec::FineTuneJob job = UnequalJob();
+  job.scheduling.policy = spec::SchedulingPolicy::kStatic;
+  hub_->Follow(kJob, SourceOf(aggregator, job));
+  ASSERT_TRUE(Eventually([&] { return Step() == 40; }));
+  EXPECT_TRUE(aggregator.plans().empty());
 }
 
 }  // namespace

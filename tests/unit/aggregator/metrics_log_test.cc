@@ -42,7 +42,8 @@ TEST(MetricsLine, IsOneLineInAFixedOrder) {
       R"("loss_tokens":500,"seconds":0.25,"server":{"forward_seconds":0.125,"backward_seconds":0.0,"wait_seconds":0.0},)"
       R"("clients":[{"name":"bank","connected":true,"cut_layer":2,"codec":"fp32","loss":3.5,"tokens":128,)"
       R"("head_forward_seconds":0.0,"tail_seconds":0.0,"head_backward_seconds":0.0,"wait_seconds":0.0,"bytes_up":4096,)"
-      R"("bytes_down":0,"bytes_by_kind":{"GradientUp":1096,"HiddenUp":3000},"peak_memory_bytes":0}]})"
+      R"("bytes_down":0,"bytes_by_kind":{"GradientUp":1096,"HiddenUp":3000},"peak_memory_bytes":0,)"
+      R"("up_bytes_per_second":0.0,"down_bytes_per_second":0.0,"round_trip_seconds":0.0}]})"
       "\n");
 }
 

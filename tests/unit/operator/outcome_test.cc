@@ -192,6 +192,40 @@ TEST_F(Decides, TheAggregatorsOwnWordIsTheCause) {
   EXPECT_EQ(FailedMessage(), "client bank: loss is nan");
 }
 
+// A plan is told once, whoever leads: the status remembers it.
+TEST_F(Decides, APlanIsShownAndToldOnce) {
+  Begin();
+  c().Train(12);
+  ProgressView progress{.phase = "TRAINING", .step = 12, .total_steps = 100, .changed = c().now()};
+  progress.clients = {{.name = "hospital", .connected = true, .cut_layer = 2},
+                      {.name = "bank", .connected = true, .cut_layer = 1, .plan = 3, .reason = "slow: cut 2 -> 1"}};
+  progress.plan = PlanView{.number = 3, .state = "APPLIED", .step = 10, .message = ""};
+  c().set_progress(progress);
+  const auto told = [&] {
+    std::vector<std::string> notes;
+    for (const Notice& notice : c().notices()) {
+      if (notice.reason == "PlanApplied" || notice.reason == "PlanRefused") {
+        notes.push_back(notice.note);
+      }
+    }
+    return notes;
+  };
+  c().Settle();
+  EXPECT_EQ(c().status()["plan"],
+            Json({{"number", 3}, {"state", "Applied"}, {"step", 10}, {"message", ""}}));
+  EXPECT_EQ(c().status()["clients"][1]["reason"], "slow: cut 2 -> 1");
+  EXPECT_EQ(c().status()["summary"]["cuts"], "2,1");
+  c().ChangeLeader();
+  c().set_progress(progress);
+  c().Settle();
+  EXPECT_THAT(told(), testing::ElementsAre("client bank, from step 11 on: slow: cut 2 -> 1"));
+  progress.plan = PlanView{.number = 4, .state = "REFUSED", .step = 12, .message = "client bank: no memory"};
+  c().set_progress(progress);
+  c().Settle();
+  EXPECT_THAT(told(), testing::ElementsAre("client bank, from step 11 on: slow: cut 2 -> 1",
+                                           "before step 13: client bank: no memory"));
+}
+
 TEST_F(Decides, AFinishedJobIsDeletedAfterItsTimeToLive) {
   Begin("  ttlSecondsAfterFinished: 100\n");
   c().Train(100);

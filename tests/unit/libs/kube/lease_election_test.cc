@@ -79,7 +79,7 @@ class Candidate {
  public:
   Candidate(Transport& transport, LeaseOptions options)
       : election_(transport, SystemClock(), std::move(options),
-                  [this](const std::stop_token& stop) {
+                  [this](int64_t /*term*/, const std::stop_token& stop) {
                     ++begun;
                     leads = true;
                     WaitUnlessStopped(TimePoint::max(), stop);
@@ -193,7 +193,7 @@ class SlowReads final : public Transport {
 TEST(LeaderElectionTest, AHoldersTimeBeginsWhenTheReadIsAnsweredNotWhenItWasAsked) {
   const ManualClock clock;
   SlowReads server(clock);
-  LeaderElection election(server, clock, OptionsOf("us"), [](const std::stop_token&) {});
+  LeaderElection election(server, clock, OptionsOf("us"), [](int64_t, const std::stop_token&) {});
   election.Run(server.stop.get_token());
   EXPECT_EQ(server.written - server.answered, Duration(seconds(15)));
 }

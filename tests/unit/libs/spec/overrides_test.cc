@@ -63,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadOverride{
             "metadata.name=x",
             "spec.metadata: unknown field; known here: model, lora, split, training, clients, workers, aggregator, "
-            "output, suspend, activeDeadlineSeconds, startDeadlineSeconds, stallTimeoutSeconds, "
+            "output, scheduling, suspend, activeDeadlineSeconds, startDeadlineSeconds, stallTimeoutSeconds, "
             "ttlSecondsAfterFinished, backoffLimit, failureRules, managedBy"},
         // What finds no field.
         BadOverride{"clients[2].cutLayer=3", "override clients[2].cutLayer=3: there is no element [2]; the list has 2"},

@@ -194,7 +194,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "spec.optimizer: unknown field; did you mean spec.training.optimizer?"},
         BadSection{"zebra", "1",
                    "spec.zebra: unknown field; known here: model, lora, split, training, clients, workers, aggregator, "
-                   "output, suspend, activeDeadlineSeconds, startDeadlineSeconds, stallTimeoutSeconds, "
+                   "output, scheduling, suspend, activeDeadlineSeconds, startDeadlineSeconds, stallTimeoutSeconds, "
                    "ttlSecondsAfterFinished, backoffLimit, failureRules, managedBy"},
         BadSection{"aggregator", "{\"a.b\\n\": 1}",
                    "spec.aggregator[\"a.b\\x0a\"]: unknown field; known here: device, template"},

@@ -1,0 +1,123 @@
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "api/proto/control.pb.h"
+#include "cli/command.h"
+#include "cli/text_format.h"
+#include "libs/base/file.h"
+#include "libs/base/status_macros.h"
+#include "libs/scheduler/reasons.h"
+
+namespace splitft::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kLargestLog = size_t{256} << 20;
+constexpr char kLog[] = "decisions.jsonl";
+
+CommandSpec Spec() {
+  return {.name = "decisions",
+          .summary = "List how a job's cuts and codecs were changed while it ran, and why",
+          .details = "Reads decisions.jsonl in the output folder of a job with spec.scheduling, also while it runs.",
+          .positional = "DIR",
+          .flags = {{.name = "--inputs", .value_name = "", .help = "also show the figures that each was made from"},
+                    {.name = "--json", .value_name = "", .help = "the lines as they are"}},
+          .examples = {{.command = "splitft decisions out", .what = "every plan and what became of it"}}};
+}
+
+// "0.523 s"; nothing where it is unknown.
+std::string Step(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.3f s", seconds);
+  return seconds > 0 ? text : "-";
+}
+
+absl::StatusOr<std::vector<control::Decision>> Parse(const fs::path& path, const std::string& text) {
+  std::vector<control::Decision> decisions;
+  int number = 0;
+  for (const std::string& line : std::vector<std::string>(absl::StrSplit(text, '\n'))) {
+    ++number;
+    if (line.empty()) {
+      continue;
+    }
+    google::protobuf::util::JsonParseOptions options;
+    options.ignore_unknown_fields = true;  // a newer aggregator's
+    control::Decision decision;
+    if (const auto status = google::protobuf::util::JsonStringToMessage(line, &decision, options); !status.ok()) {
+      return absl::DataLossError(absl::StrCat(path.string(), ":", number, ": no decision: ", status.ToString()));
+    }
+    decisions.push_back(std::move(decision));
+  }
+  return decisions;
+}
+
+void AddRows(const control::Decision& decision, TextTable* table) {
+  const control::PlanState& state = decision.state();
+  const std::string plan = std::to_string(state.number() & 0xffffffffU);  // the upper half says which operator led
+  const std::string steps = absl::StrCat(Step(decision.plan().seconds_now()), " -> ", Step(decision.plan().seconds_then()));
+  if (state.state() == control::PlanState::REFUSED) {
+    table->rows.push_back({plan, std::to_string(state.step()), steps, "refused", state.message()});
+    return;
+  }
+  bool first = true;
+  for (const control::ClientPlan& client : decision.plan().clients()) {
+    table->rows.push_back({first ? plan : "", first ? std::to_string(state.step()) : "", first ? steps : "",
+                           client.name(), client.reason()});
+    first = false;
+  }
+}
+
+void AddInputs(const control::Decision& decision, TextTable* table) {
+  for (const control::ClientCosts& costs : decision.plan().costs()) {
+    table->rows.push_back({std::to_string(decision.state().number() & 0xffffffffU), costs.name(),
+                           std::to_string(costs.cut_layer()), costs.codec(), Step(costs.block_forward_seconds()),
+                           Step(costs.block_backward_seconds()), Step(costs.tail_seconds()),
+                           scheduler::BandwidthText(costs.up_bytes_per_second()),
+                           scheduler::BandwidthText(costs.down_bytes_per_second()), Step(costs.round_trip_seconds())});
+  }
+}
+
+absl::Status Decisions(const Arguments& arguments, const CommandContext& context) {
+  const fs::path folder = *arguments.positional();
+  const fs::path path = folder / kLog;
+  absl::StatusOr<std::string> text = ReadFile(path, kLargestLog);
+  if (absl::IsNotFound(text.status()) && fs::exists(folder / "metrics.jsonl")) {
+    context.out << "no cut and no codec was changed (spec.scheduling.policy: Static, or nothing to be gained)\n";
+    return absl::OkStatus();
+  }
+  SPLITFT_RETURN_IF_ERROR(text.status());
+  if (arguments.Has("--json")) {
+    context.out << *text;
+    return absl::OkStatus();
+  }
+  SPLITFT_ASSIGN_OR_RETURN(const std::vector<control::Decision> decisions, Parse(path, *text));
+  TextTable table{.header = {"PLAN", "STEP", "STEP TIME", "CLIENT", "WHY"},
+                  .right_aligned = {false, true, false, false, false},
+                  .rows = {}};
+  TextTable inputs{
+      .header = {"PLAN", "CLIENT", "CUT", "CODEC", "FORWARD", "BACKWARD", "TAIL", "UP", "DOWN", "ROUND TRIP"},
+      .right_aligned = {false, false, true, false, true, true, true, true, true, true},
+      .rows = {}};
+  for (const control::Decision& decision : decisions) {
+    AddRows(decision, &table);
+    AddInputs(decision, &inputs);
+  }
+  context.out << FormatTable(table);
+  if (arguments.Has("--inputs")) {
+    context.out << "\nSeconds of one block and of the tail, over a client's batch:\n" << FormatTable(inputs);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Command DecisionsCommand() { return {.spec = Spec(), .run = &Decisions}; }
+
+}  // namespace splitft::cli

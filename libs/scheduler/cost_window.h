@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "libs/scheduler/cost_model.h"
+#include "libs/scheduler/figures.h"
+#include "libs/spec/job.h"
+
+namespace splitft::scheduler {
+
+// The cost model's constants, fitted from the last steps: the median over the window of each, so that a step that was
+// disturbed does not count. Seconds are taken per block and token, so that steps of before another cut count too.
+class CostWindow {
+ public:
+  static constexpr size_t kSteps = 8;  // medians follow a change within half of it
+
+  // The job outlives the window.
+  CostWindow(const spec::FineTuneJob& job, const ModelShape& shape);
+
+  // Adds a step that WhatIsWrong found nothing in, with as many clients as the job has.
+  void Add(const StepFigures& figures);
+
+  bool empty() const { return steps_.empty(); }
+  size_t size() const { return steps_.size(); }
+  const StepFigures& newest() const { return steps_.back(); }
+  // The fleet as measured. Not empty.
+  Fleet Fit() const;
+  // The choices that the newest step was run by. Not empty.
+  std::vector<Choice> Choices() const;
+  // What `next` must seem to gain so that it is 99 % sure to gain anything: as a share of a step as it is (or,
+  // `of_server`, of the aggregator's part of it). What each step of the window alone would say of both is compared, so
+  // that noise that makes no difference between them does not count. Three steps at least.
+  double GainMargin(std::span<const Choice> next, bool of_server) const;
+  // Measured against predicted seconds of the steps that were run by the newest choices: what the model does not know
+  // of. `fleet`: Fit's.
+  double Correction(const Fleet& fleet) const;
+
+ private:
+  // From the steps [begin, end) of the window.
+  Fleet FitOf(size_t begin, size_t end) const;
+  int TrunkEnd() const;
+  int LowestCut(size_t client) const;
+  int HighestCut(size_t client) const;
+
+  const spec::FineTuneJob& job_;
+  const ModelShape shape_;
+  std::deque<StepFigures> steps_;
+  // Of the last steps in which the aggregator had blocks to run: where it has none, what they would cost is what they
+  // did.
+  std::deque<ServerCost> server_;
+};
+
+}  // namespace splitft::scheduler

@@ -1,0 +1,61 @@
+#include "libs/scheduler/pilot.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/scheduler/control.h"
+
+namespace splitft::scheduler {
+
+Pilot::Pilot(const spec::FineTuneJob& job, uint64_t first_number) : job_(job), number_(first_number - 1) {}
+
+std::optional<control::Plan> Pilot::OnEvent(const control::JobEvent& event, const std::string& job_uid) {
+  if (job_.scheduling.policy == spec::SchedulingPolicy::kStatic) {
+    return std::nullopt;
+  }
+  if (!planner_.has_value()) {
+    const std::optional<ModelShape> shape = ShapeOf(event);
+    if (!shape.has_value()) {
+      return std::nullopt;
+    }
+    planner_.emplace(job_, *shape);
+  }
+  TakeOutcome(event.plan());
+  const std::optional<StepFigures> figures = FiguresOf(event);
+  if (!figures.has_value()) {
+    return std::nullopt;
+  }
+  planner_->Observe(*figures);
+  std::optional<Plan> plan = planner_->Decide();
+  if (!plan.has_value()) {
+    return std::nullopt;
+  }
+  sent_ = *std::move(plan);
+  number_ = std::max(number_, event.plan().number()) + 1;
+  return MessageOf(*sent_, number_, job_uid);
+}
+
+void Pilot::NotSent() {
+  sent_.reset();
+  planner_->Refused();
+}
+
+void Pilot::TakeOutcome(const control::PlanState& state) {
+  if (!sent_.has_value() || state.number() != number_) {
+    return;
+  }
+  if (state.state() == control::PlanState::APPLIED) {
+    for (const Change& change : sent_->changes) {
+      news_.push_back(absl::StrCat("step ", state.step(), ": ", change.client, ": ", change.reason));
+    }
+    sent_.reset();
+  } else if (state.state() == control::PlanState::REFUSED) {
+    news_.push_back(absl::StrCat("step ", state.step(), ": a plan was refused: ", state.message()));
+    NotSent();
+  }
+}
+
+std::vector<std::string> Pilot::TakeNews() { return std::exchange(news_, {}); }
+
+}  // namespace splitft::scheduler

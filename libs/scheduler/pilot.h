@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/proto/control.pb.h"
+#include "libs/scheduler/planner.h"
+#include "libs/spec/job.h"
+
+namespace splitft::scheduler {
+
+// Keeps one job's cuts and codecs by its figures: reads the aggregator's events and says which plan to send it, and
+// when. Whoever holds it (the operator, `splitft run`) only carries messages. Of a job with policy Static it does
+// nothing. Not thread-safe; no I/O.
+class Pilot {
+ public:
+  // The job outlives the pilot. Plans are numbered from `first_number` on, or from the number that the aggregator saw
+  // last: of two that both think they lead, the one with the greater first number is heard.
+  explicit Pilot(const spec::FineTuneJob& job, uint64_t first_number = 1);
+
+  // Takes the job's next event. Returns the plan to be sent, if it is time for one.
+  std::optional<control::Plan> OnEvent(const control::JobEvent& event, const std::string& job_uid);
+  // The plan that OnEvent returned last could not be sent.
+  void NotSent();
+
+  // What came of plans since the last call, as lines for people: `step 12: bank: forward 0.41 s/block ...`.
+  std::vector<std::string> TakeNews();
+
+ private:
+  void TakeOutcome(const control::PlanState& state);
+
+  const spec::FineTuneJob& job_;
+  std::optional<Planner> planner_;  // once the aggregator has said what the model is
+  uint64_t number_;                 // of the last plan
+  std::optional<Plan> sent_;        // and the plan, until it is known what became of it
+  std::vector<std::string> news_;
+};
+
+}  // namespace splitft::scheduler

@@ -1,0 +1,204 @@
+#include "libs/scheduler/planner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/scheduler/policies.h"
+#include "libs/scheduler/reasons.h"
+
+namespace splitft::scheduler {
+namespace {
+
+// A median of fewer is none.
+constexpr int kFewestSteps = 3;
+// What is gained less is not worth the look at it.
+constexpr double kLeastGain = 0.05;
+// A smaller gain must show in two rounds running.
+constexpr double kGainAtOnce = 0.15;
+// A plan that does not show in the figures by then is taken for lost.
+constexpr int kRoundsToArrive = 3;
+// How much of its doubt a round leaves: half is gone after some 14.
+constexpr double kDoubtKept = 0.95;
+// How many of the choices that the job was run by are remembered.
+constexpr size_t kMostTried = 8;
+
+bool SameChoices(const StepFigures& a, const StepFigures& b) {
+  return std::equal(
+      a.clients.begin(), a.clients.end(), b.clients.begin(), b.clients.end(),
+      [](const ClientFigures& one, const ClientFigures& other) { return one.choice == other.choice; });
+}
+
+}  // namespace
+
+Planner::Planner(const spec::FineTuneJob& job, const ModelShape& shape)
+    : job_(job), codecs_(AllowedCodecs(job)), window_(job, shape), total_steps_(job.training.steps) {}
+
+void Planner::Observe(const StepFigures& figures) {
+  if (figures.step <= last_step_) {
+    return;
+  }
+  last_step_ = figures.step;
+  wrong_ = WhatIsWrong(figures);
+  if (figures.clients.size() != job_.clients.size()) {
+    wrong_ = absl::StrCat("step ", figures.step, " has figures of ", figures.clients.size(), " clients; the job has ",
+                          job_.clients.size());
+  }
+  // The first step also loads and touches everything for the first time.
+  if (!wrong_.empty() || figures.step == 1) {
+    return;
+  }
+  const bool changed = !window_.empty() && !SameChoices(window_.newest(), figures);
+  fresh_ = changed ? 1 : fresh_ + 1;
+  window_.Add(figures);
+}
+
+bool Planner::RoundIsOver() const {
+  const int64_t round = job_.scheduling.round_steps;
+  return last_step_ / round > decided_step_ / round;
+}
+
+bool Planner::Arrived() {
+  if (awaited_.has_value() && window_.Choices() != *awaited_ &&
+      last_step_ - awaited_since_ < int64_t{kRoundsToArrive} * job_.scheduling.round_steps) {
+    return false;
+  }
+  awaited_.reset();
+  return true;
+}
+
+std::optional<Plan> Planner::Hold(std::string why) {
+  holding_ = std::move(why);
+  return std::nullopt;
+}
+
+std::optional<Plan> Planner::Decide() {
+  if (!RoundIsOver()) {
+    return std::nullopt;
+  }
+  decided_step_ = last_step_;
+  if (!wrong_.empty()) {
+    return Hold(absl::StrCat("figures are not to be trusted: ", wrong_));
+  }
+  if (window_.empty() || fresh_ < kFewestSteps) {
+    return Hold("too few steps are measured");
+  }
+  if (!Arrived()) {
+    return Hold("the last plan is on its way");
+  }
+  const Fleet fleet = window_.Fit();
+  const std::vector<Choice> now = window_.Choices();
+  const double correction = window_.Correction(fleet);
+  Remember(now, correction);
+  const Prediction before = Predict(fleet, now);
+  predicted_seconds_ = correction * before.seconds;
+  if (const double promised = std::exchange(promised_, 0); promised > 0) {
+    doubt_ = std::max(doubt_, (predicted_seconds_ - promised) / predicted_seconds_);
+  }
+  doubt_ *= kDoubtKept;
+  const std::vector<Choice> next = Next(fleet, now, correction);
+  const Prediction after = Predict(fleet, next);
+  if (next == now) {
+    return Hold("");
+  }
+  Plan plan{.step = last_step_,
+            .changes = {},
+            .seconds_now = correction * before.seconds,
+            .seconds_then = CorrectionOf(next, correction) * after.seconds,
+            .server_seconds_now = before.server_seconds,
+            .server_seconds_then = after.server_seconds,
+            .fleet = {},
+            .now = now,
+            .names = {}};
+  if (job_.scheduling.policy != spec::SchedulingPolicy::kSplitFt && !Pays(plan, next)) {
+    return std::nullopt;
+  }
+  const Reasons reasons(fleet);
+  for (size_t i = 0; i < next.size(); ++i) {
+    plan.names.push_back(job_.clients[i].name);
+    if (!(next[i] == now[i])) {
+      plan.changes.push_back(
+          {.client = job_.clients[i].name, .from = now[i], .to = next[i], .reason = reasons.Of(i, now[i], next[i])});
+    }
+  }
+  plan.fleet = fleet;
+  promised_ = plan.seconds_then;
+  awaited_ = next;
+  awaited_since_ = last_step_;
+  holding_.clear();
+  return plan;
+}
+
+std::vector<Choice> Planner::Next(const Fleet& fleet, const std::vector<Choice>& now, double correction) const {
+  std::vector<double> losses;
+  for (const ClientFigures& client : window_.newest().clients) {
+    losses.push_back(client.loss);
+  }
+  std::vector<Choice> best =
+      Choose(job_.scheduling, {.fleet = fleet, .now = now, .losses = losses, .codecs = codecs_});
+  if (job_.scheduling.policy != spec::SchedulingPolicy::kMakespan) {
+    return best;
+  }
+  double least = CorrectionOf(best, correction) * Predict(fleet, best).seconds;
+  for (const Tried& tried : tried_) {
+    const bool allowed = std::equal(tried.choices.begin(), tried.choices.end(), fleet.clients.begin(),
+                                    [](const Choice& choice, const ClientCost& client) {
+                                      return choice.cut_layer >= client.lowest_cut &&
+                                             choice.cut_layer <= client.highest_cut;
+                                    });
+    const double seconds = tried.correction * Predict(fleet, tried.choices).seconds;
+    if (allowed && seconds < least) {
+      least = seconds;
+      best = tried.choices;
+    }
+  }
+  return best;
+}
+
+double Planner::CorrectionOf(const std::vector<Choice>& choices, double otherwise) const {
+  const auto tried =
+      std::find_if(tried_.begin(), tried_.end(), [&](const Tried& t) { return t.choices == choices; });
+  return tried == tried_.end() ? otherwise : tried->correction;
+}
+
+void Planner::Remember(const std::vector<Choice>& choices, double correction) {
+  std::erase_if(tried_, [&](const Tried& tried) { return tried.choices == choices; });
+  tried_.push_back({choices, correction});
+  if (tried_.size() > kMostTried) {
+    tried_.erase(tried_.begin());
+  }
+}
+
+bool Planner::Pays(const Plan& plan, const std::vector<Choice>& next) {
+  // A plan is judged by what its policy is after. Budget's own limit may force one that saves nothing.
+  const bool of_server = job_.scheduling.policy == spec::SchedulingPolicy::kBudget &&
+                         plan.seconds_now <= job_.scheduling.step_seconds * (1 + kLeastGain);
+  const double least = std::max({kLeastGain, window_.GainMargin(next, of_server), doubt_});
+  const double now = of_server ? plan.server_seconds_now : plan.seconds_now;
+  const double then = of_server ? plan.server_seconds_then : plan.seconds_then;
+  const double gain = (now - then) / now;
+  const bool seen_before = std::exchange(seemed_to_pay_, gain > least);
+  const auto share = [](double value) { return absl::StrCat(static_cast<int>(100 * value + 0.5), " %"); };
+  if (!(gain > least)) {
+    holding_ = absl::StrCat("another plan would gain ", share(gain), " of a step; less than ", share(least),
+                            " is not told from noise");
+    return false;
+  }
+  if (gain < kGainAtOnce && !seen_before) {
+    holding_ = absl::StrCat("another plan would gain ", share(gain), " of a step; it is looked at once more");
+    return false;
+  }
+  // What it costs: the clients load blocks, which disturbs a step or so.
+  int64_t steps = int64_t{job_.scheduling.payback_rounds} * job_.scheduling.round_steps;
+  if (total_steps_ > 0) {
+    steps = std::min(steps, total_steps_ - plan.step);
+  }
+  if (gain * static_cast<double>(steps) <= 1) {
+    holding_ = absl::StrCat("another plan would gain ", share(gain), " of a step, not worth its change in ", steps,
+                            " steps");
+    return false;
+  }
+  return true;
+}
+
+}  // namespace splitft::scheduler

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libs/scheduler/cost_window.h"
+#include "libs/scheduler/figures.h"
+#include "libs/spec/job.h"
+
+namespace splitft::scheduler {
+
+struct Change {
+  std::string client;
+  Choice from;
+  Choice to;
+  std::string reason;  // for people
+};
+
+// Another choice for some clients, and what it was decided from.
+struct Plan {
+  int64_t step = 0;  // steps done when it was decided
+  std::vector<Change> changes;
+  double seconds_now = 0;   // a step's, predicted, as it is
+  double seconds_then = 0;  // and by the plan
+  double server_seconds_now = 0;
+  double server_seconds_then = 0;
+  // All clients, in the job's order.
+  Fleet fleet;
+  std::vector<Choice> now;
+  std::vector<std::string> names;
+};
+
+// Follows one job's figures and says at each round's end whether it should go on by other choices. A value: no clock,
+// no I/O; the same figures give the same plans. Used by the operator, `splitft run` and the simulator alike.
+//
+// A change must pay for itself: what the rounds to come gain must outweigh the step that it disturbs, and be more than
+// the figures' noise, and more than the planner was last wrong by. Where the job has been before, what was measured
+// there corrects the prediction, so that it does not go to and fro between two plans that each promise more than they
+// keep. While figures are missing or wrong, and until a plan shows in the figures, it holds.
+class Planner {
+ public:
+  // The job outlives the planner.
+  Planner(const spec::FineTuneJob& job, const ModelShape& shape);
+
+  // Takes a step's figures. Those of a step that was seen already, or that WhatIsWrong finds fault with, are left out.
+  void Observe(const StepFigures& figures);
+  // The next plan, once per round at most.
+  std::optional<Plan> Decide();
+  // The job did not follow the last plan: it is not waited for.
+  void Refused() { awaited_.reset(); }
+
+  // Why the last Decide changed nothing; empty where there is nothing to be said. For people.
+  const std::string& holding() const { return holding_; }
+  // A step's seconds as predicted for the choices in force, corrected by what was measured; 0 before the first figures.
+  double predicted_seconds() const { return predicted_seconds_; }
+
+ private:
+  bool RoundIsOver() const;
+  // Whether the figures are those of the plan that was made last.
+  bool Arrived();
+  // Measured against predicted seconds where the job was last run by `choices`; `otherwise` where it never was.
+  double CorrectionOf(const std::vector<Choice>& choices, double otherwise) const;
+  void Remember(const std::vector<Choice>& choices, double correction);
+  // The best of what the policy says and, for Makespan, of what was tried before.
+  std::vector<Choice> Next(const Fleet& fleet, const std::vector<Choice>& now, double correction) const;
+  bool Pays(const Plan& plan, const std::vector<Choice>& next);
+  std::optional<Plan> Hold(std::string why);
+
+  const spec::FineTuneJob& job_;
+  const std::vector<spec::Codec> codecs_;
+  CostWindow window_;
+  int64_t last_step_ = 0;     // that figures came of
+  int64_t decided_step_ = 0;  // that Decide was asked at
+  int64_t total_steps_ = 0;
+  int fresh_ = 0;  // steps seen since the choices were last changed
+  struct Tried {
+    std::vector<Choice> choices;
+    double correction = 1;
+  };
+  std::vector<Tried> tried_;    // the latest last
+  double promised_ = 0;         // a step's seconds by the last plan; 0: not waited for
+  bool seemed_to_pay_ = false;  // another plan, in the last round
+  double doubt_ = 0;            // by what share of a step the last plans fell short
+  std::optional<std::vector<Choice>> awaited_;
+  int64_t awaited_since_ = 0;
+  std::string wrong_;  // with the newest figures
+  std::string holding_;
+  double predicted_seconds_ = 0;
+};
+
+}  // namespace splitft::scheduler

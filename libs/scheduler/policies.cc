@@ -1,0 +1,70 @@
+#include "libs/scheduler/policies.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <numeric>
+
+#include "libs/scheduler/search.h"
+
+namespace splitft::scheduler {
+namespace {
+
+constexpr double kStaySlack = 0.02;
+
+spec::Codec CodecNamed(const std::string& name) {
+  if (name == "bf16") {
+    return spec::Codec::kBf16;
+  }
+  return name == "int8" ? spec::Codec::kInt8 : spec::Codec::kFp32;
+}
+
+// Accuracy is told by the loss: whose is below the mean is more accurate than it.
+std::vector<Choice> SplitFt(const Situation& situation) {
+  std::vector<Choice> next(situation.now.begin(), situation.now.end());
+  const double mean = std::accumulate(situation.losses.begin(), situation.losses.end(), 0.0) /
+                      static_cast<double>(situation.losses.size());
+  for (size_t i = 0; i < next.size(); ++i) {
+    const ClientCost& client = situation.fleet.clients[i];
+    const double difference = situation.losses[i] - mean;
+    // Losses that are the mean but for rounding are no reason.
+    const int step = std::abs(difference) <= 1e-9 * std::abs(mean) ? 0 : (difference < 0 ? 1 : -1);
+    next[i].cut_layer = std::clamp(next[i].cut_layer + step, client.lowest_cut, client.highest_cut);
+  }
+  return next;
+}
+
+}  // namespace
+
+std::vector<spec::Codec> AllowedCodecs(const spec::FineTuneJob& job) {
+  std::vector<spec::Codec> codecs;
+  std::transform(job.scheduling.codecs.begin(), job.scheduling.codecs.end(), std::back_inserter(codecs), CodecNamed);
+  if (codecs.empty()) {
+    spec::Codec own = job.split.codec;
+    if (own == spec::Codec::kAuto) {
+      own = job.model.dtype == spec::Dtype::kBfloat16 ? spec::Codec::kBf16 : spec::Codec::kFp32;
+    }
+    codecs.push_back(own);
+  }
+  std::sort(codecs.begin(), codecs.end());  // the enumeration goes from exact to coarse
+  return codecs;
+}
+
+std::vector<Choice> Choose(const spec::Scheduling& scheduling, const Situation& situation) {
+  const auto keep = [&](std::vector<Choice> best) {
+    return KeepWhatMayStay(situation.fleet, situation.now, std::move(best), kStaySlack);
+  };
+  switch (scheduling.policy) {
+    case spec::SchedulingPolicy::kMakespan:
+      return keep(LeastSeconds(situation.fleet, situation.codecs));
+    case spec::SchedulingPolicy::kBudget:
+      return keep(LeastServerSeconds(situation.fleet, situation.codecs, scheduling.step_seconds));
+    case spec::SchedulingPolicy::kSplitFt:
+      return SplitFt(situation);
+    case spec::SchedulingPolicy::kStatic:
+      break;
+  }
+  return {situation.now.begin(), situation.now.end()};
+}
+
+}  // namespace splitft::scheduler

@@ -1,0 +1,141 @@
+#include "aggregator/link_meter.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <vector>
+
+namespace splitft::aggregator {
+namespace {
+
+using protocol::FrameKind;
+
+constexpr int64_t kRows = 512 * 768 * 4;
+constexpr int64_t kAdapters = 147'456;
+
+// A client behind a wire: steps as the coordinator would tell the meter of them.
+class WiredClient {
+ public:
+  explicit WiredClient(const scheduler::Link& link) : link_(link) {}
+
+  // One step with `rows` bytes of hidden state. `disturbance`: seconds that the wire takes longer, once.
+  void Step(LinkMeter& meter, int64_t rows = kRows, double disturbance = 0) {
+    meter.Begin();
+    Exchange(meter, FrameKind::kStepBegin, kAdapters, FrameKind::kHiddenUp, rows, disturbance);
+    Exchange(meter, FrameKind::kHiddenDown, rows, FrameKind::kGradientUp, rows, 0);
+    Exchange(meter, FrameKind::kGradientDown, rows, FrameKind::kStepEnd, kAdapters, 0);
+    meter.End();
+  }
+
+  void Exchange(LinkMeter& meter, FrameKind down, int64_t down_bytes, FrameKind up, int64_t up_bytes,
+                double disturbance) {
+    constexpr double kHeld = 0.25;
+    meter.Sent({.kind = down}, down_bytes, now_);
+    const auto take = [](int64_t bytes, double rate) { return rate > 0 ? static_cast<double>(bytes) / rate : 0; };
+    const double seconds = take(down_bytes, link_.down_bytes_per_second) + take(up_bytes, link_.up_bytes_per_second) +
+                           link_.round_trip_seconds + kHeld + disturbance;
+    now_ += std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+    const auto bytes = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(up_bytes));
+    protocol::Frame frame;
+    frame.key.kind = up;
+    frame.payload = protocol::Payload(bytes, *bytes);
+    frame.held_seconds = kHeld;
+    meter.Received(frame, now_);
+  }
+
+ private:
+  const scheduler::Link link_;
+  TimePoint now_{std::chrono::seconds(1000)};
+};
+
+void ExpectLink(const scheduler::Link& found, const scheduler::Link& expected, double tolerance) {
+  EXPECT_NEAR(found.up_bytes_per_second, expected.up_bytes_per_second, tolerance * expected.up_bytes_per_second);
+  EXPECT_NEAR(found.down_bytes_per_second, expected.down_bytes_per_second, tolerance * expected.down_bytes_per_second);
+  EXPECT_NEAR(found.round_trip_seconds, expected.round_trip_seconds, 1e-6 + tolerance * expected.round_trip_seconds);
+}
+
+TEST(LinkMeter, TellsUpstreamDownstreamAndRoundTripApart) {
+  for (const scheduler::Link& link : {scheduler::Link{2.5e6, 1.25e7, 0.02}, scheduler::Link{1.25e7, 6e5, 0.05},
+                                      scheduler::Link{6e5, 6e5, 0.001}}) {
+    WiredClient client(link);
+    LinkMeter meter;
+    client.Step(meter);
+    ExpectLink(meter.link(), link, 0.01);
+  }
+}
+
+TEST(LinkMeter, FollowsALinkThatBecomesSlow) {
+  LinkMeter meter;
+  WiredClient before({.up_bytes_per_second = 1.25e7, .down_bytes_per_second = 1.25e7, .round_trip_seconds = 0.01});
+  for (int i = 0; i < 20; ++i) {
+    before.Step(meter);
+  }
+  const scheduler::Link slow = {.up_bytes_per_second = 6e5, .down_bytes_per_second = 1.25e7, .round_trip_seconds = 0.01};
+  WiredClient after(slow);
+  for (size_t i = 0; i < LinkMeter::kSteps; ++i) {
+    after.Step(meter);
+  }
+  ExpectLink(meter.link(), slow, 0.01);
+}
+
+TEST(LinkMeter, MeasuresBatchesOfDifferentSizes) {
+  const scheduler::Link link = {.up_bytes_per_second = 2.5e6, .down_bytes_per_second = 5e6, .round_trip_seconds = 0.02};
+  LinkMeter meter;
+  WiredClient client(link);
+  for (int i = 1; i <= 6; ++i) {
+    client.Step(meter, kRows * i / 6);
+  }
+  ExpectLink(meter.link(), link, 0.01);
+}
+
+TEST(LinkMeter, OfALinkTooFastToBeFeltSaysNoNumber) {
+  LinkMeter meter;
+  WiredClient client({.up_bytes_per_second = 0, .down_bytes_per_second = 0, .round_trip_seconds = 0});
+  client.Step(meter);
+  EXPECT_GT(1e-9, meter.link().round_trip_seconds);
+  EXPECT_EQ(meter.link().up_bytes_per_second, 0);
+}
+
+TEST(LinkMeter, ExplainsWithoutATailWhatItCan) {
+  const scheduler::Link link = {.up_bytes_per_second = 2.5e6, .down_bytes_per_second = 5e6, .round_trip_seconds = 0};
+  LinkMeter meter;
+  WiredClient client(link);
+  meter.Begin();
+  client.Exchange(meter, FrameKind::kStepBegin, kAdapters, FrameKind::kHiddenUp, kRows, 0);
+  client.Exchange(meter, FrameKind::kGradientDown, kRows, FrameKind::kStepEnd, kAdapters, 0);
+  meter.End();
+  ExpectLink(meter.link(), link, 0.01);
+}
+
+TEST(LinkMeter, LeavesOutWhatIsNoAnswer) {
+  LinkMeter meter;
+  meter.Begin();
+  meter.Sent({.kind = FrameKind::kStepBegin}, kAdapters, TimePoint{});
+  for (const double held : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    protocol::Frame frame;
+    frame.key.kind = FrameKind::kHiddenUp;
+    frame.held_seconds = held;
+    meter.Received(frame, TimePoint{} + std::chrono::seconds(1));
+  }
+  meter.End();
+  EXPECT_EQ(meter.link(), scheduler::Link{});
+}
+
+TEST(LinkMeter, OfTwoMicrobatchesTakesTheOneThatDidNotQueue) {
+  const scheduler::Link link = {.up_bytes_per_second = 2.5e6, .down_bytes_per_second = 5e6, .round_trip_seconds = 0};
+  LinkMeter meter;
+  WiredClient client(link);
+  meter.Begin();
+  client.Exchange(meter, FrameKind::kStepBegin, kAdapters, FrameKind::kHiddenUp, kRows, 0);
+  client.Exchange(meter, FrameKind::kHiddenDown, kRows, FrameKind::kGradientUp, kRows, 0.7);
+  client.Exchange(meter, FrameKind::kHiddenDown, kRows, FrameKind::kGradientUp, kRows, 0);
+  client.Exchange(meter, FrameKind::kGradientDown, kRows, FrameKind::kStepEnd, kAdapters, 0);
+  meter.End();
+  ExpectLink(meter.link(), {.up_bytes_per_second = 2.5e6, .down_bytes_per_second = 5e6, .round_trip_seconds = 0}, 0.01);
+}
+
+}  // namespace
+}  // namespace splitft::aggregator

@@ -1,0 +1,101 @@
+#include "libs/scheduler/pilot.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/training_event.h"
+
+namespace splitft::scheduler {
+namespace {
+
+std::optional<control::Plan> FirstPlan(Pilot& pilot, int64_t from = 1) {
+  for (int64_t step = from; step < from + 20; ++step) {
+    if (std::optional<control::Plan> plan = pilot.OnEvent(TrainingEvent(step), "uid")) {
+      return plan;
+    }
+  }
+  return std::nullopt;
+}
+
+TEST(Pilot, PlansFromEventsAndSaysWhatItKnew) {
+  const spec::FineTuneJob job = UnequalJob();
+  Pilot pilot(job);
+  const std::optional<control::Plan> plan = FirstPlan(pilot);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->job_uid(), "uid");
+  EXPECT_EQ(plan->number(), 1U);
+  ASSERT_GE(plan->clients_size(), 1);
+  EXPECT_EQ(plan->clients(plan->clients_size() - 1).name(), "bank");
+  EXPECT_LT(plan->clients(plan->clients_size() - 1).cut_layer(), 4);
+  EXPECT_EQ(plan->clients(0).codec(), "") << "is left as it is";
+  ASSERT_EQ(plan->costs_size(), 2);
+  EXPECT_NEAR(plan->costs(1).block_forward_seconds(), 0.2, 1e-9);
+  EXPECT_LT(plan->seconds_then(), plan->seconds_now());
+}
+
+TEST(Pilot, TellsWhatCameOfAPlan) {
+  const spec::FineTuneJob job = UnequalJob();
+  Pilot pilot(job);
+  const std::optional<control::Plan> plan = FirstPlan(pilot);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(pilot.TakeNews().empty()) << "nobody has followed it yet";
+  control::JobEvent event = TrainingEvent(20);
+  event.mutable_plan()->set_number(plan->number());
+  event.mutable_plan()->set_state(control::PlanState::APPLIED);
+  event.mutable_plan()->set_step(7);
+  pilot.OnEvent(event, "uid");
+  const std::vector<std::string> news = pilot.TakeNews();
+  ASSERT_EQ(news.size(), static_cast<size_t>(plan->clients_size()));
+  EXPECT_THAT(news.back(), testing::HasSubstr("step 7: bank: forward 0.2 s/block"));
+  EXPECT_TRUE(pilot.TakeNews().empty());
+}
+
+TEST(Pilot, PlansAgainAfterARefusal) {
+  const spec::FineTuneJob job = UnequalJob();
+  Pilot pilot(job);
+  const std::optional<control::Plan> plan = FirstPlan(pilot);
+  ASSERT_TRUE(plan.has_value());
+  control::JobEvent event = TrainingEvent(21);
+  event.mutable_plan()->set_number(plan->number());
+  event.mutable_plan()->set_state(control::PlanState::REFUSED);
+  event.mutable_plan()->set_message("client bank: no memory");
+  std::optional<control::Plan> next = pilot.OnEvent(event, "uid");
+  EXPECT_THAT(pilot.TakeNews(), testing::ElementsAre(testing::HasSubstr("refused: client bank: no memory")));
+  if (!next.has_value()) {
+    next = FirstPlan(pilot, 22);
+  }
+  ASSERT_TRUE(next.has_value());
+  EXPECT_EQ(next->number(), 2U);
+}
+
+TEST(Pilot, NumbersItsPlansAboveThoseThatTheAggregatorHasSeen) {
+  const spec::FineTuneJob job = UnequalJob();
+  Pilot pilot(job, uint64_t{3} << 32);
+  EXPECT_EQ(FirstPlan(pilot)->number(), uint64_t{3} << 32);
+  Pilot later(job);
+  for (int64_t step = 1; step < 20; ++step) {
+    control::JobEvent event = TrainingEvent(step);
+    event.mutable_plan()->set_number(41);
+    if (const std::optional<control::Plan> plan = later.OnEvent(event, "uid")) {
+      EXPECT_EQ(plan->number(), 42U);
+      return;
+    }
+  }
+  FAIL() << "no plan";
+}
+
+TEST(Pilot, OfAStaticJobOrAnAggregatorThatDoesNotSayWhatTheModelIsPlansNothing) {
+  spec::FineTuneJob job = UnequalJob();
+  Pilot blind(job);
+  for (int64_t step = 1; step < 20; ++step) {
+    control::JobEvent event = TrainingEvent(step);
+    event.clear_model();
+    EXPECT_FALSE(blind.OnEvent(event, "uid").has_value());
+  }
+  job.scheduling.policy = spec::SchedulingPolicy::kStatic;
+  Pilot pilot(job);
+  EXPECT_FALSE(FirstPlan(pilot).has_value());
+}
+
+}  // namespace
+}  // namespace splitft::scheduler
