@@ -182,7 +182,10 @@ absl::Status Coordinator::SendRows(size_t client, FrameKind kind, uint32_t micro
   const WireFormat format = member.assignment.format;
   Frame frame;
   frame.tensor = {.format = format, .shape = {rows_ND.size(0), rows_ND.size(1)}, .runs = {}};
-  frame.payload = train::ToPayload(rows_ND, format);
+  const auto noise =
+      train::RoundingNoise(parts_.job.training.seed,
+                           {.client = member.name, .step = machine_.step(), .microbatch = microbatch, .kind = kind});
+  frame.payload = train::ToPayload(rows_ND, format, noise);
   return Send(member, kind, microbatch, std::move(frame));
 }
 

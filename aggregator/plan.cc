@@ -30,12 +30,13 @@ absl::Status CheckCut(const control::ClientPlan& wanted, const spec::FineTuneJob
 }  // namespace
 
 absl::StatusOr<protocol::WireFormat> FormatOfCodec(const std::string& codec) {
-  for (const protocol::WireFormat format : std::array{protocol::WireFormat::kFp32, protocol::WireFormat::kBf16}) {
+  for (const protocol::WireFormat format :
+       std::array{protocol::WireFormat::kFp32, protocol::WireFormat::kBf16, protocol::WireFormat::kInt8}) {
     if (codec == protocol::WireFormatName(format)) {
       return format;
     }
   }
-  return absl::InvalidArgumentError(absl::StrCat("codec is \"", codec, "\"; expected fp32 or bf16"));
+  return absl::InvalidArgumentError(absl::StrCat("codec is \"", codec, "\"; expected fp32, bf16 or int8"));
 }
 
 absl::Status CheckPlan(const control::Plan& plan, const spec::FineTuneJob& job, int block_count) {

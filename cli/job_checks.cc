@@ -8,8 +8,10 @@
 #include "libs/base/file.h"
 #include "libs/base/status_macros.h"
 #include "libs/model/model_directory.h"
+#include "libs/protocol/frame.h"
 #include "libs/spec/parse.h"
 #include "libs/telemetry/exit.h"
+#include "libs/train/tensor_frame.h"
 #include "nlohmann/json.hpp"
 
 namespace splitft::cli {
@@ -146,21 +148,6 @@ void CheckFiles(const spec::FineTuneJob& job, Problems* problems) {
   CheckSource("spec.output", job.output, Wanted::kAnything, problems);
 }
 
-int64_t CodecBytes(const spec::FineTuneJob& job) {
-  switch (job.split.codec) {
-    case spec::Codec::kFp32:
-      return 4;
-    case spec::Codec::kBf16:
-      return 2;
-    case spec::Codec::kInt8:
-    case spec::Codec::kInt4:
-      return 1;
-    case spec::Codec::kAuto:
-      break;
-  }
-  return job.model.dtype == spec::Dtype::kBfloat16 ? 2 : 4;
-}
-
 }  // namespace
 
 absl::StatusOr<CheckedJob> CheckJob(const JobRequest& request) {
@@ -205,7 +192,10 @@ void SayWarnings(const CheckedJob& checked, std::ostream& err) {
 StepTraffic EstimateTraffic(const CheckedJob& checked, const spec::Client& client) {
   const spec::FineTuneJob& job = checked.job;
   const int64_t tokens = static_cast<int64_t>(client.batch_size) * job.training.sequence_length;
-  const int64_t hidden = tokens * checked.model.hidden_size * CodecBytes(job);
+  const int64_t hidden =
+      protocol::TensorBytes(
+          {.format = train::HiddenFormat(job), .shape = {tokens, checked.model.hidden_size}, .runs = {}})
+          .value();  // the limits of a manifest keep it far from overflow
   const int64_t head = 4 * checked.layout.BlockRange(0, client.cut_layer).size;
   const int blocks = checked.model.block_count;
   const int64_t tail = 4 * checked.layout.BlockRange(blocks - job.split.tail_blocks, blocks).size;

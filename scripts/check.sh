@@ -34,7 +34,7 @@ check_lint() { build release all && scripts/lint.py build; }
 check_asan() { build asan all && run_tests build-asan 'unit|sim|golden' --exclude-regex '^golden[.]text'; }
 check_tsan() { build tsan all && run_tests build-tsan 'unit|sim'; }
 # Where there is no GPU its tests skip, and say so.
-check_cuda() { scripts/setup.sh cuda && build cuda programs gpu_model && run_tests build-cuda gpu; }
+check_cuda() { scripts/setup.sh cuda && build cuda programs gpu_model gpu_train && run_tests build-cuda gpu; }
 check_fuzz() { scripts/fuzz.sh 10; }
 
 main() {

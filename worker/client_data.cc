@@ -67,7 +67,7 @@ protocol::Hello HelloOf(const train::JobSetup& setup, const train::BatchSampler&
           .model_digest = setup.model_digest,
           .adapter_elements = setup.layout->size(),
           .hidden_size = setup.base->config().hidden_size,
-          .formats = {protocol::WireFormat::kFp32, protocol::WireFormat::kBf16},
+          .formats = {protocol::WireFormat::kFp32, protocol::WireFormat::kBf16, protocol::WireFormat::kInt8},
           .train_rows = sampler.train_rows(),
           .eval_batches = sampler.eval_batches()};
 }

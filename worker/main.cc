@@ -44,6 +44,7 @@ absl::Status Work(const Flags& flags, const telemetry::Log& log) {
   train::BatchSampler none({}, 1, 0, "");
   Session session({.job_uid = setup.job_uid,
                    .client = client->name,
+                   .seed = setup.job.training.seed,
                    .server_labels = server_labels,
                    .train_client = setup.job.split.train_client,
                    .microbatches = setup.job.training.microbatches,

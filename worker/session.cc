@@ -264,12 +264,15 @@ absl::Status Session::RunTail(const Frame& frame, ClientModel& model) {
     const PhaseTimer timer(clock_, &report_.tail_seconds);
     result = model.Tail(train::FromPayload(frame.payload, format_, frame.tensor.shape, options_.tensors), batch);
   }
+  const auto noise = train::RoundingNoise(
+      options_.seed,
+      {.client = options_.client, .step = frame.key.step, .microbatch = microbatch, .kind = FrameKind::kGradientUp});
   SPLITFT_RETURN_IF_ERROR(
       Send(FrameKind::kGradientUp, microbatch,
            {.key = {},
             .tensor = frame.tensor,
             .body = protocol::LossReport{.loss_sum = result.loss_sum, .loss_tokens = result.loss_tokens},
-            .payload = train::ToPayload(result.grad_hidden_ND, format_)},
+            .payload = train::ToPayload(result.grad_hidden_ND, format_, noise)},
            ArrivalOf(frame)));
   return Advance(microbatch, options_.train_client ? Progress::kTailDone : Progress::kFinished, model);
 }

@@ -20,6 +20,7 @@ namespace splitft::worker {
 struct SessionOptions {
   std::string job_uid;
   std::string client;
+  uint64_t seed = 0;  // the job's
   bool server_labels = false;
   bool train_client = true;
   int microbatches = 1;

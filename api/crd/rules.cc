@@ -61,9 +61,8 @@ std::vector<Rule> RulesBetweenFields() {
        .message_expression = "\"%d needs spec.split.labels: Client; with Server the tail is not the client's\".format("
                              "[self.split.tailBlocks])"},
       {.field = ".split.codec",
-       .condition = "!(self.split.codec in ['int8', 'int4'])",
-       .message = "int8 and int4 are not available yet; expected one of Auto, fp32, bf16",
-       .message_expression = "'%s is not available yet; expected one of Auto, fp32, bf16'.format([self.split.codec])"},
+       .condition = "self.split.codec != 'int4'",
+       .message = "int4 is not available yet; expected one of Auto, fp32, bf16, int8"},
       {.field = ".training.microbatches",
        .condition = "self.clients.all(c, self.training.microbatches <= "
                     "(has(c.batchSize) ? c.batchSize : self.training.batchSize))",

@@ -83,6 +83,7 @@ std::optional<size_t> FirstNonFinite(WireFormat format, std::span<const std::byt
       return Scan<uint16_t>(bytes, kBf16Exponent, &AnyNonFiniteBf16);
     case WireFormat::kNone:
     case WireFormat::kInt32:
+    case WireFormat::kInt8:
       return std::nullopt;
   }
   return std::nullopt;

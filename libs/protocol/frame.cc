@@ -66,11 +66,13 @@ std::string_view WireFormatName(WireFormat format) {
       return "bf16";
     case WireFormat::kInt32:
       return "int32";
+    case WireFormat::kInt8:
+      return "int8";
   }
   return "unknown";
 }
 
-bool IsWireFormat(uint32_t value) { return value <= static_cast<uint32_t>(WireFormat::kInt32); }
+bool IsWireFormat(uint32_t value) { return value <= static_cast<uint32_t>(WireFormat::kInt8); }
 
 int64_t WireFormatBytes(WireFormat format) {
   switch (format) {
@@ -81,8 +83,24 @@ int64_t WireFormatBytes(WireFormat format) {
       return 4;
     case WireFormat::kBf16:
       return 2;
+    case WireFormat::kInt8:
+      return 1;
   }
   return 0;
+}
+
+std::optional<int64_t> TensorBytes(const TensorHeader& tensor) {
+  int64_t bytes = WireFormatBytes(tensor.format);
+  bool fits = tensor.format != WireFormat::kInt8 || tensor.shape.size() == 2;
+  for (const int64_t dimension : tensor.shape) {
+    fits = fits && dimension >= 0 && !__builtin_mul_overflow(bytes, dimension, &bytes);
+  }
+  int64_t scales = 0;
+  if (fits && tensor.format == WireFormat::kInt8) {
+    fits = !__builtin_mul_overflow(int64_t{sizeof(float)}, tensor.shape[0], &scales) &&
+           !__builtin_add_overflow(bytes, scales, &bytes);
+  }
+  return fits ? std::optional<int64_t>(bytes) : std::nullopt;
 }
 
 int64_t TokenCount(const std::vector<SequenceRun>& runs) {

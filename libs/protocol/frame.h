@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,11 +45,11 @@ std::string_view FrameKindName(FrameKind kind);
 bool IsFrameKind(uint32_t value);
 
 // How numbers are written on the wire.
-enum class WireFormat : uint32_t { kNone = 0, kFp32 = 1, kBf16 = 2, kInt32 = 3 };
+enum class WireFormat : uint32_t { kNone = 0, kFp32 = 1, kBf16 = 2, kInt32 = 3, kInt8 = 4 };
 // "bf16" for kBf16; "unknown" for a value that is none.
 std::string_view WireFormatName(WireFormat format);
 bool IsWireFormat(uint32_t value);
-// Bytes of one element; 0 for kNone.
+// Bytes of one element; 0 for kNone. kInt8 has scales besides: TensorBytes.
 int64_t WireFormatBytes(WireFormat format);
 
 // The identity of a frame: a second one with the same key is the same frame. `attempt` fences: it grows whenever a step
@@ -80,6 +81,9 @@ struct TensorHeader {
   std::vector<SequenceRun> runs;  // hidden states and their labels: which rows are which sequences
   bool operator==(const TensorHeader&) const = default;
 };
+
+// Bytes of such a tensor's payload; nothing where the shape is no memory's, or not one that the format has.
+std::optional<int64_t> TensorBytes(const TensorHeader& tensor);
 
 // Bytes that somebody keeps alive: a tensor's storage, a received slice. Immutable and cheap to copy (shared, because
 // the transport still sends while the trainer goes on).

@@ -1,14 +1,12 @@
 #include "libs/protocol/frame_check.h"
 
 #include <cmath>
-#include <cstring>
 #include <string_view>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status_macros.h"
-#include "libs/protocol/finite_scan.h"
 
 namespace splitft::protocol {
 namespace {
@@ -309,18 +307,13 @@ absl::Status CheckAdapterShape(const Frame& frame, const ExpectedFrame& expected
   return absl::OkStatus();
 }
 
-// product(shape) * element size == payload, whose dimensions are not negative by now.
 absl::Status CheckPayloadSize(const Frame& frame, uint64_t payload_bytes) {
-  int64_t bytes = WireFormatBytes(frame.tensor.format);
-  bool fits = true;
-  for (const int64_t dimension : frame.tensor.shape) {
-    fits = fits && !__builtin_mul_overflow(bytes, dimension, &bytes);
-  }
-  if (!fits || static_cast<uint64_t>(bytes) != payload_bytes) {
+  const std::optional<int64_t> bytes = TensorBytes(frame.tensor);
+  if (!bytes || static_cast<uint64_t>(*bytes) != payload_bytes) {
     return absl::InvalidArgumentError(
         Mismatch(frame, "payload", absl::StrCat(payload_bytes, " bytes"),
-                 fits ? absl::StrCat(bytes, ", by the shape ", ShapeText(frame.tensor.shape))
-                      : absl::StrCat("the shape ", ShapeText(frame.tensor.shape), ", which is no memory's size")));
+                 bytes ? absl::StrCat(*bytes, ", by the shape ", ShapeText(frame.tensor.shape))
+                       : absl::StrCat("the shape ", ShapeText(frame.tensor.shape), ", which is no memory's size")));
   }
   return absl::OkStatus();
 }
@@ -345,24 +338,6 @@ absl::Status CheckTensor(const Frame& frame, uint64_t payload_bytes, const KindR
   return CheckPayloadSize(frame, payload_bytes);
 }
 
-// Of a step after the first, which was finite.
-constexpr char kDivergenceHint[] = "; training has diverged: a lower learningRate or a warm-up usually helps";
-
-absl::Status CheckLabels(const Frame& frame, int64_t vocabulary_size) {
-  const std::span<const std::byte> bytes = frame.payload.bytes();
-  for (size_t i = 0; i < bytes.size() / sizeof(int32_t); ++i) {
-    int32_t label = 0;
-    std::memcpy(&label, bytes.data() + i * sizeof(label), sizeof(label));
-    if (label != kIgnoredLabel && (label < 0 || label >= vocabulary_size)) {
-      // The label itself is the client's data: it is not named.
-      return absl::OutOfRangeError(absl::StrCat(DescribeFrame(frame.key), ": label ", i, " of ",
-                                                bytes.size() / sizeof(int32_t), " is no token; expected 0 to ",
-                                                vocabulary_size - 1, " or ", kIgnoredLabel));
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status CheckFrameHeader(const Frame& frame, uint64_t payload_bytes, const ExpectedFrame& expected) {
@@ -375,20 +350,6 @@ absl::Status CheckFrameHeader(const Frame& frame, uint64_t payload_bytes, const 
   }
   SPLITFT_RETURN_IF_ERROR(std::visit(BodyCheck{frame}, frame.body));
   return CheckTensor(frame, payload_bytes, *rules, expected);
-}
-
-absl::Status CheckFrameValues(const Frame& frame, const ExpectedFrame& expected) {
-  if (frame.tensor.format == WireFormat::kInt32) {
-    return CheckLabels(frame, expected.vocabulary_size);
-  }
-  const std::span<const std::byte> bytes = frame.payload.bytes();
-  if (const std::optional<size_t> index = FirstNonFinite(frame.tensor.format, bytes)) {
-    return absl::OutOfRangeError(absl::StrCat(DescribeFrame(frame.key), ": number ", *index, " of ",
-                                              static_cast<int64_t>(bytes.size()) / WireFormatBytes(frame.tensor.format),
-                                              " is NaN or infinite; expected finite numbers",
-                                              frame.key.step > 0 ? kDivergenceHint : ""));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckFrame(const Frame& frame, const ExpectedFrame& expected) {

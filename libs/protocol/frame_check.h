@@ -47,8 +47,8 @@ struct ExpectedFrame {
 //   kind
 absl::Status CheckFrameHeader(const Frame& frame, uint64_t payload_bytes, const ExpectedFrame& expected);
 
-// The payload's numbers, of a frame whose header passed. OutOfRange: a NaN or an infinity, with its index; a label that
-// is neither kIgnoredLabel nor a token of the vocabulary.
+// The payload's numbers, of a frame whose header passed. OutOfRange: a NaN or an infinity, with its index; a scale of
+// int8 rows that is none, likewise; a label that is neither kIgnoredLabel nor a token of the vocabulary.
 absl::Status CheckFrameValues(const Frame& frame, const ExpectedFrame& expected);
 
 // Both, in that order.

@@ -104,9 +104,11 @@ void VisitSplit(FieldVisitor& v, Split& split) {
             split.tail_blocks);
   v.Boolean({"trainClient", "Whether the client's blocks are trained. If not, no gradient comes back."},
             split.train_client);
-  v.Word({"codec",
-          "How activations are written on the wire. Auto: in the model's dtype. int8 and int4 are not available yet."},
-         kCodecs, split.codec);
+  v.Word(
+      {"codec",
+       "How activations are written on the wire. Auto: in the model's dtype. int8: a quarter of fp32's bytes, rounded. "
+       "int4 is not available yet."},
+      kCodecs, split.codec);
 }
 
 void VisitOptimizer(FieldVisitor& v, Optimizer& optimizer) {

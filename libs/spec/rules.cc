@@ -66,9 +66,8 @@ void CheckSplit(const Split& split, Problems& problems) {
         "spec.split.tailBlocks",
         absl::StrCat(split.tail_blocks, " needs spec.split.labels: Client; with Server the tail is not the client's"));
   }
-  if (split.codec == Codec::kInt8 || split.codec == Codec::kInt4) {
-    problems.Add("spec.split.codec", absl::StrCat(split.codec == Codec::kInt8 ? "int8" : "int4",
-                                                  " is not available yet; expected one of Auto, fp32, bf16"));
+  if (split.codec == Codec::kInt4) {
+    problems.Add("spec.split.codec", "int4 is not available yet; expected one of Auto, fp32, bf16, int8");
   }
 }
 

@@ -85,7 +85,7 @@ absl::StatusOr<const Codec*> FindCodec(WireFormat format) {
   const auto found = std::find_if(kCodecs.begin(), kCodecs.end(), [&](const Codec& c) { return c.format == format; });
   if (found == kCodecs.end()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("format ", std::string(protocol::WireFormatName(format)), " does not hold numbers"));
+        absl::StrCat("format is ", std::string(protocol::WireFormatName(format)), "; expected fp32 or bf16"));
   }
   return &*found;
 }

@@ -17,8 +17,8 @@ void Fp32ToBf16(std::span<const float> in, std::span<uint16_t> out);
 void Bf16ToFp32(std::span<const uint16_t> in, std::span<float> out);
 
 // `numbers` (fp32 or bf16, as `numbers_format` says, aligned to their element) as `format`. Shares their memory where
-// they are of that format already, else converts once into memory of its own. InvalidArgument: a format that holds no
-// numbers; bytes that are no whole number of elements.
+// they are of that format already, else converts once into memory of its own. InvalidArgument: another format; bytes
+// that are no whole number of elements.
 absl::StatusOr<protocol::Payload> EncodeTensor(const protocol::Payload& numbers, protocol::WireFormat numbers_format,
                                                protocol::WireFormat format);
 

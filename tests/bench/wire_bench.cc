@@ -1,8 +1,10 @@
-// Throughput of the real stream: 16 MiB tensors from a client to the aggregator over loopback, in one process.
+// Throughput of the real stream: 16 MiB tensors from a client to the aggregator over loopback, in one process. And of
+// the int8 codec on one core, in fp32 bytes that are encoded and decoded again: hidden states, and gradients with
+// noise.
 //
 //   wire_bench [--address unix:/tmp/x.sock] [--mib 16] [--frames 64] [--runs 5] [--direction up]
 //
-// Prints one line of JSON: median GB/s over the runs, each run, CPU seconds per GB, threads.
+// Prints one line of JSON: median, lowest and highest GB/s of the runs, CPU seconds per GB, threads, int8's medians.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <filesystem>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -20,6 +23,8 @@
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/base/flags.h"
+#include "libs/base/random.h"
+#include "libs/protocol/int8_codec.h"
 #include "libs/transport/grpc_server.h"
 #include "libs/transport/grpc_stream.h"
 
@@ -120,6 +125,31 @@ double RunDown(protocol::FrameServer& server, protocol::FrameStream& client, pro
   return Seconds(SystemClock().Now() - start);
 }
 
+// Of rows like GPT-2's; the memory is there already, as an allocator's would be.
+double Int8Rate(const Settings& settings, const std::optional<RandomStream>& noise) {
+  constexpr int64_t kColumns = 768;
+  const int64_t rows = (int64_t{settings.mib} << 18) / kColumns;
+  const protocol::Int8Rows part = {.rows = rows, .columns = kColumns, .begin = 0, .end = rows};
+  std::vector<float> numbers(static_cast<size_t>(rows * kColumns));
+  const RandomStream draws({.seed = 1});
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = draws.Uniform(i) - 0.5F;
+  }
+  std::vector<std::byte> payload(static_cast<size_t>(rows * (4 + kColumns)));
+  std::vector<double> rates;
+  for (int run = 0; run < settings.runs; ++run) {
+    const TimePoint start = SystemClock().Now();
+    for (int frame = 0; frame < settings.frames; ++frame) {
+      protocol::EncodeInt8(numbers.data(), part, noise, payload.data());
+      protocol::DecodeInt8(payload.data(), part, numbers.data());
+    }
+    const double bytes = 4.0 * static_cast<double>(rows * kColumns * settings.frames);
+    rates.push_back(bytes / 1e9 / Seconds(SystemClock().Now() - start));
+  }
+  std::sort(rates.begin(), rates.end());
+  return rates[rates.size() / 2];
+}
+
 Settings ReadSettings(int argc, char** argv) {
   const std::vector<const char*> arguments(argv + 1, argv + argc);
   const Flags flags = Must(ParseFlags(arguments, {}, {"address", "mib", "frames", "runs", "direction"}));
@@ -161,9 +191,11 @@ int Main(int argc, char** argv) {
       "{\"bench\": \"wire\", \"address\": \"%s\", \"direction\": \"%s\", \"frame_mib\": %d, \"frames\": %d, \"runs\": "
       "%d, "
       "\"gigabytes_per_second\": %.3f, \"lowest\": %.3f, \"highest\": %.3f, \"cpu_seconds_per_gigabyte\": %.3f, "
-      "\"threads\": %lld}\n",
+      "\"threads\": %lld, \"int8_gigabytes_per_second\": %.3f, "
+      "\"int8_gradient_gigabytes_per_second\": %.3f}\n",
       server->address().c_str(), settings.down ? "down" : "up", settings.mib, settings.frames, settings.runs,
-      rates[rates.size() / 2], rates.front(), rates.back(), cpu, static_cast<long long>(threads));
+      rates[rates.size() / 2], rates.front(), rates.back(), cpu, static_cast<long long>(threads),
+      Int8Rate(settings, std::nullopt), Int8Rate(settings, RandomStream({.purpose = RandomPurpose::kRounding})));
   client->Close();
   server->Shutdown(Patience());
   return 0;

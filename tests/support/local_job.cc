@@ -87,6 +87,7 @@ absl::Status RunClient(const train::JobSetup& setup, const spec::Client& client,
   train::BatchSampler sampler(std::move(dataset), client.batch_size, setup.job.training.seed, client.name);
   worker::Session session({.job_uid = setup.job_uid,
                            .client = client.name,
+                           .seed = setup.job.training.seed,
                            .server_labels = server_labels,
                            .train_client = setup.job.split.train_client,
                            .microbatches = setup.job.training.microbatches,

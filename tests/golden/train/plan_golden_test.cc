@@ -137,7 +137,10 @@ TEST_F(Plans, LossesInBetweenChangeNothing) {
   }
 }
 
-TEST_F(Plans, ACodecIsChangedLikewise) {
+class CodecPlans : public Plans, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(CodecPlans, ACodecIsChangedLikewise) {
+  const std::string& codec = GetParam();
   const TrainingCase test = Case(3);
   const LocalJobResult expected = Run(test);
   uint64_t asked = 0;
@@ -146,17 +149,19 @@ TEST_F(Plans, ACodecIsChangedLikewise) {
                                      plan.set_number(++asked);
                                      control::ClientPlan& bank = *plan.add_clients();
                                      bank.set_name("bank");
-                                     bank.set_codec(asked % 2 == 0 ? "fp32" : "bf16");
+                                     bank.set_codec(asked % 2 == 0 ? "fp32" : codec);
                                      return plan;
                                    }});
-  int bf16 = 0;
+  int changed = 0;
   for (const control::JobEvent& event : found.events) {
-    bf16 += event.has_figures() && event.clients(0).codec() == "bf16" ? 1 : 0;
+    changed += event.has_figures() && event.clients(0).codec() == codec ? 1 : 0;
   }
-  EXPECT_GT(bf16, 15);
+  EXPECT_GT(changed, 15);
   EXPECT_THAT(found.losses, Pointwise(DoubleNear(0.05), expected.losses));
-  EXPECT_NE(found.losses, expected.losses) << "bf16 has been on the wire";
+  EXPECT_NE(found.losses, expected.losses) << codec << " has been on the wire";
 }
+
+INSTANTIATE_TEST_SUITE_P(All, CodecPlans, ::testing::Values("bf16", "int8"));
 
 TEST_F(Plans, OneThatAClientCannotFollowIsRefusedWhole) {
   TrainingCase test = Case(1);

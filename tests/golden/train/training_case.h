@@ -25,6 +25,7 @@ struct TrainingCase {
   std::string target_modules = "c_attn, c_proj, c_fc";
   double dropout = 0;
   std::string labels = "Client";
+  std::string codec = "Auto";
   int tail_blocks = 0;
   bool train_client = true;
   int steps = 20;

@@ -38,6 +38,7 @@ std::string Why(const control::Plan& plan, const std::string& split = "") {
 
 TEST(CheckPlan, TakesWhatTheJobHas) {
   EXPECT_EQ(Why(PlanFor("bank", 1, "bf16")), "");
+  EXPECT_EQ(Why(PlanFor("bank", 1, "int8")), "");
   EXPECT_EQ(Why(PlanFor("hospital", 6)), "");
   EXPECT_EQ(Why(PlanFor("hospital", 0)), "");
   EXPECT_EQ(Why(PlanFor("bank", 2), "trainClient: false"), "");
@@ -51,7 +52,7 @@ TEST(CheckPlan, NamesWhatIsWrong) {
   EXPECT_THAT(Why(PlanFor("bank", 5), "maxCutLayer: 4"), HasSubstr("expected 1 to 4"));
   EXPECT_THAT(Why(PlanFor("bank", 6), "tailBlocks: 1"), HasSubstr("expected 1 to 5"));
   EXPECT_THAT(Why(PlanFor("bank", 3), "trainClient: false"), HasSubstr("the cut says what is trained"));
-  EXPECT_EQ(Why(PlanFor("bank", 1, "zip")), "plan bank: codec is \"zip\"; expected fp32 or bf16");
+  EXPECT_EQ(Why(PlanFor("bank", 1, "zip")), "plan bank: codec is \"zip\"; expected fp32, bf16 or int8");
   control::Plan twice = PlanFor("bank", 1);
   *twice.add_clients() = twice.clients(0);
   EXPECT_EQ(Why(twice), "plan: client bank is there twice");

@@ -294,6 +294,47 @@ TEST(FrameCheck, RefusesNonFiniteNumbersByTheirIndex) {
   ExpectError(frame, FromClient(), absl::StatusCode::kOutOfRange, "number 3 of 24");
 }
 
+// Six tokens of four numbers: as many scales, then the numbers.
+Frame Int8Hidden(const std::vector<float>& scales = std::vector<float>(6, 0.5F)) {
+  Frame frame = Hidden();
+  frame.tensor.format = WireFormat::kInt8;
+  std::vector<std::byte> bytes(48, std::byte{0x80});
+  std::memcpy(bytes.data(), scales.data(), 24);
+  frame.payload = PayloadOf(std::move(bytes));
+  return frame;
+}
+
+ExpectedFrame Int8FromClient() {
+  ExpectedFrame expected = FromClient();
+  expected.format = WireFormat::kInt8;
+  return expected;
+}
+
+TEST(FrameCheck, Int8RowsAreOfTheirSize) {
+  ExpectOk(Int8Hidden(), Int8FromClient());
+  ExpectError(Int8Hidden(), FromClient(), absl::StatusCode::kInvalidArgument, "tensor.format is int8; expected fp32");
+  Frame frame = Int8Hidden();
+  frame.payload = Payload(frame.payload.owner(), frame.payload.bytes().first(24));
+  ExpectError(frame, Int8FromClient(), absl::StatusCode::kInvalidArgument, "payload is 24 bytes; expected 48");
+  frame = Int8Hidden();
+  frame.tensor.shape = {48};
+  ExpectError(frame, Int8FromClient(), absl::StatusCode::kInvalidArgument, "tensor.shape is of rank 1");
+  Frame adapters = Adapters(FrameKind::kStepBegin);
+  adapters.tensor.format = WireFormat::kInt8;
+  ExpectedFrame expected = FromAggregator();
+  expected.format = WireFormat::kInt8;
+  ExpectError(adapters, expected, absl::StatusCode::kInvalidArgument, "tensor.format is int8; expected fp32");
+}
+
+TEST(FrameCheck, RefusesScalesThatAreNone) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity, -1.0F, 3e36F}) {
+    ExpectError(Int8Hidden({1, 1, 1, 1, bad, bad}), Int8FromClient(), absl::StatusCode::kOutOfRange,
+                "scale 4 of 6 is NaN, infinite, negative or above 2.65846e+36");
+  }
+  ExpectOk(Int8Hidden({0, 1, 2.6e36F, 1, 1e-38F, 0}), Int8FromClient());
+}
+
 TEST(FrameCheck, RefusesLabelsOutsideTheVocabularyWithoutTellingThem) {
   ExpectedFrame expected = FromClient();
   expected.labels_on_server = true;

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace splitft::protocol {
 namespace {
@@ -28,8 +31,27 @@ TEST(Frame, FormatsHaveNamesAndSizes) {
   EXPECT_EQ(WireFormatBytes(WireFormat::kFp32), 4);
   EXPECT_EQ(WireFormatBytes(WireFormat::kBf16), 2);
   EXPECT_EQ(WireFormatBytes(WireFormat::kInt32), 4);
-  EXPECT_TRUE(IsWireFormat(3));
-  EXPECT_FALSE(IsWireFormat(4));
+  EXPECT_EQ(WireFormatName(WireFormat::kInt8), "int8");
+  EXPECT_EQ(WireFormatBytes(WireFormat::kInt8), 1);
+  EXPECT_TRUE(IsWireFormat(4));
+  EXPECT_FALSE(IsWireFormat(5));
+}
+
+TEST(Frame, ATensorsBytesAreItsNumbersAndItsScales) {
+  const auto bytes = [](WireFormat format, std::vector<int64_t> shape) {
+    return TensorBytes({.format = format, .shape = std::move(shape), .runs = {}});
+  };
+  EXPECT_EQ(bytes(WireFormat::kFp32, {6, 4}), 96);
+  EXPECT_EQ(bytes(WireFormat::kInt32, {6}), 24);
+  EXPECT_EQ(bytes(WireFormat::kInt8, {6, 5}), 54);
+  EXPECT_EQ(bytes(WireFormat::kInt8, {0, 5}), 0);
+  EXPECT_EQ(bytes(WireFormat::kNone, {}), 0);
+  constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
+  for (const std::vector<int64_t>& shape :
+       {std::vector<int64_t>{30}, {}, {2, 3, 4}, {-6, 5}, {6, -3}, {kHuge, 2}, {kHuge, 1}, {1, kHuge}}) {
+    EXPECT_EQ(bytes(WireFormat::kInt8, shape), std::nullopt);
+  }
+  EXPECT_EQ(bytes(WireFormat::kFp32, {-6, -4}), std::nullopt);
 }
 
 TEST(Frame, DescriptionsShowStrangeNamesHarmless) {
