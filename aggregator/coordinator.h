@@ -34,7 +34,7 @@ struct CoordinatorOptions {
   // For a client whose stream ended to come back on another; the others wait, and the step in progress is started over.
   // 0: the first loss ends the job.
   Duration rejoin_patience{};
-  int max_losses = 20;  // Absences::Options
+  int max_losses = 20;        // Absences::Options
   control::ModelFacts model;  // for whoever plans
 };
 

@@ -112,7 +112,8 @@ void LinkMeter::Received(const protocol::Frame& frame, TimePoint arrived) {
   // A step's end answers the gradient that was sent last.
   const Departure* departure = nullptr;
   for (const auto& [key, candidate] : sent_) {
-    const bool its = key.first == *prompt && (frame.key.kind == FrameKind::kStepEnd || key.second == frame.key.microbatch);
+    const bool its =
+        key.first == *prompt && (frame.key.kind == FrameKind::kStepEnd || key.second == frame.key.microbatch);
     if (its && (departure == nullptr || candidate.when > departure->when)) {
       departure = &candidate;
     }

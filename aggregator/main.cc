@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -13,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "aggregator/control_service.h"
 #include "aggregator/coordinator.h"
+#include "aggregator/job_metrics.h"
 #include "aggregator/output.h"
 #include "aggregator/plan.h"
 #include "aggregator/server_model.h"
@@ -23,6 +26,7 @@
 #include "libs/model/peft_adapter.h"
 #include "libs/telemetry/exit.h"
 #include "libs/telemetry/log.h"
+#include "libs/telemetry/telemetry_server.h"
 #include "libs/train/guard.h"
 #include "libs/train/job_setup.h"
 #include "libs/train/tensor_frame.h"
@@ -95,6 +99,8 @@ class Aggregation {
     SPLITFT_ASSIGN_OR_RETURN(start_seconds_,
                              IntegerOf(flags_, {.name = "start-patience", .low = 1, .high = 86400, .fallback = 600}));
     SPLITFT_ASSIGN_OR_RETURN(const train::JobSetup setup, train::OpenJob(flags_.at("job")));
+    SPLITFT_ASSIGN_OR_RETURN(const auto telemetry, StartTelemetry());
+    metrics_.emplace(all_metrics_, setup.job.name_space, setup.job.name);
     if (const auto sha256 = Output::FinishedBefore(flags_.at("output"), setup.job); sha256.has_value()) {
       log_.Info("done before", {{"output", flags_.at("output")}});
       return TellResult(*sha256);
@@ -157,6 +163,7 @@ class Aggregation {
                              .report =
                                  [&](const control::JobEvent& event) {
                                    LogProgress(event);
+                                   metrics_->Take(event);
                                    last_event_ = event;
                                    control_.Publish(event);
                                    return output.Record(event);
@@ -165,6 +172,7 @@ class Aggregation {
                              .decided =
                                  [&](const control::Plan& plan, const control::PlanState& state) {
                                    LogDecision(plan, state);
+                                   metrics_->Decided(state);
                                    return output.RecordDecision(plan, state);
                                  }});
     absl::StatusOr<std::string> reason = coordinator.Run();
@@ -190,6 +198,23 @@ class Aggregation {
       log_.Info("done", {{"reason", *reason}, {"output", output.directory().string()}});
     }
     return status;
+  }
+
+  // Metrics and health, where --health-address asks for them; else nothing.
+  absl::StatusOr<std::unique_ptr<telemetry::TelemetryServer>> StartTelemetry() {
+    const auto address = flags_.find("health-address");
+    if (address == flags_.end()) {
+      return nullptr;
+    }
+    telemetry::AddBuildInfo(all_metrics_, SPLITFT_VERSION);
+    auto server = telemetry::TelemetryServer::Start(address->second, all_metrics_);
+    if (!server.ok()) {
+      return telemetry::WithExitCode(
+          {server.status().code(), absl::StrCat("--health-address: ", std::string(server.status().message()))},
+          absl::IsInvalidArgument(server.status()) ? telemetry::ExitCode::kUsage : telemetry::ExitCode::kJobFailed);
+    }
+    (*server)->set_ready(true);
+    return server;
   }
 
   absl::Status TellResult(const std::string& sha256) const {
@@ -247,13 +272,16 @@ class Aggregation {
   int rejoin_seconds_ = 0;
   int start_seconds_ = 0;
   ControlService control_;
+  telemetry::Metrics all_metrics_;
+  std::optional<JobMetrics> metrics_;
   control::JobEvent last_event_;  // of the coordinator
   TimePoint next_step_logged_{};
 };
 
 absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log) {
-  absl::StatusOr<Flags> flags = ParseFlags(arguments, {"job", "listen", "output"},
-                                           {"ready-fd", "rejoin-patience", "result-file", "start-patience", "threads"});
+  absl::StatusOr<Flags> flags =
+      ParseFlags(arguments, {"job", "listen", "output"},
+                 {"health-address", "ready-fd", "rejoin-patience", "result-file", "start-patience", "threads"});
   if (!flags.ok()) {
     return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
   }

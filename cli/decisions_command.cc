@@ -61,7 +61,8 @@ absl::StatusOr<std::vector<control::Decision>> Parse(const fs::path& path, const
 void AddRows(const control::Decision& decision, TextTable* table) {
   const control::PlanState& state = decision.state();
   const std::string plan = std::to_string(state.number() & 0xffffffffU);  // the upper half says which operator led
-  const std::string steps = absl::StrCat(Step(decision.plan().seconds_now()), " -> ", Step(decision.plan().seconds_then()));
+  const std::string steps =
+      absl::StrCat(Step(decision.plan().seconds_now()), " -> ", Step(decision.plan().seconds_then()));
   if (state.state() == control::PlanState::REFUSED) {
     table->rows.push_back({plan, std::to_string(state.step()), steps, "refused", state.message()});
     return;

@@ -27,7 +27,8 @@ CommandSpec Spec() {
               "docs/simulation.md has the fields.",
           .positional = "FLEET.yaml",
           .flags = {{.name = "--steps", .value_name = "N", .help = "instead of training.steps"}},
-          .examples = {{.command = "splitft simulate examples/fleet.yaml", .what = "three clients, one of which slows down"}}};
+          .examples = {
+              {.command = "splitft simulate examples/fleet.yaml", .what = "three clients, one of which slows down"}}};
 }
 
 std::string Seconds3(double seconds) {
@@ -56,9 +57,8 @@ std::string Chart(const std::vector<double>& values) {
 }
 
 void ShowPlans(const simulation::Course& run, std::ostream& out) {
-  TextTable table{.header = {"STEP", "STEP TIME", "CLIENT", "WHY"},
-                  .right_aligned = {true, false, false, false},
-                  .rows = {}};
+  TextTable table{
+      .header = {"STEP", "STEP TIME", "CLIENT", "WHY"}, .right_aligned = {true, false, false, false}, .rows = {}};
   for (size_t i = 0; i < run.plans.size() && i < kMostPlans; ++i) {
     const scheduler::Plan& plan = run.plans[i];
     for (size_t c = 0; c < plan.changes.size() && c < kMostChanges; ++c) {
@@ -131,7 +131,8 @@ absl::Status Simulate(const Arguments& arguments, const CommandContext& context)
   }
   context.out << FormatTable(table);
   if (run.restarts > 0) {
-    context.out << "\nClients were lost " << FormatCount(run.restarts) << " times; the others waited, and the step was started over.\n";
+    context.out << "\nClients were lost " << FormatCount(run.restarts)
+                << " times; the others waited, and the step was started over.\n";
   }
   return absl::OkStatus();
 }

@@ -38,7 +38,7 @@ std::string Identity() {
   return absl::StrCat(host == nullptr ? "local" : host, "-", ::getpid());
 }
 
-OperatorSettings SettingsOf(const Flags& flags, const std::string& name_space) {
+absl::StatusOr<OperatorSettings> SettingsOf(const Flags& flags, const std::string& name_space) {
   OperatorSettings settings;
   settings.worker_image = FlagOr(flags, "worker-image", "splitft/worker:latest");
   settings.aggregator_image = FlagOr(flags, "aggregator-image", "splitft/aggregator:latest");
@@ -46,6 +46,13 @@ OperatorSettings SettingsOf(const Flags& flags, const std::string& name_space) {
   settings.image_pull_policy = FlagOr(flags, "image-pull-policy", "IfNotPresent");
   settings.watcher_namespace = name_space;
   settings.watcher_labels = {{"app.kubernetes.io/name", "splitft-operator"}};
+  const std::string scrapers = FlagOr(flags, "metrics-from", "[]");
+  settings.scrapers = Json::parse(scrapers, nullptr, /*allow_exceptions=*/false);
+  if (!settings.scrapers.is_array()) {
+    return telemetry::WithExitCode(
+        absl::InvalidArgumentError(absl::StrCat("--metrics-from: \"", scrapers, "\" is no JSON list of network peers")),
+        telemetry::ExitCode::kUsage);
+  }
   return settings;
 }
 
@@ -77,14 +84,12 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
   kube::ObservedTransport transport(*connections, clock,
                                     [&](const kube::RequestOutcome& outcome) { metrics.Requested(outcome); });
   const std::string identity = Identity();
-  const OperatorSettings settings = SettingsOf(flags, cluster.name_space);
+  SPLITFT_ASSIGN_OR_RETURN(const OperatorSettings settings, SettingsOf(flags, cluster.name_space));
   const auto lead = [&](int64_t term, const std::stop_token& lost) {
     log.Info("leading", {{"identity", identity}, {"term", term}});
-    JobOperator({.transport = transport, .clock = clock, .log = log, .metrics = metrics},
-                {.name_space = FlagOr(flags, "watch-namespace", ""),
-                 .identity = identity,
-                 .term = term,
-                 .settings = settings})
+    JobOperator(
+        {.transport = transport, .clock = clock, .log = log, .metrics = metrics},
+        {.name_space = FlagOr(flags, "watch-namespace", ""), .identity = identity, .term = term, .settings = settings})
         .Run(lost);
     log.Info("no longer leading");
   };
@@ -102,7 +107,7 @@ absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& 
   absl::StatusOr<Flags> flags =
       ParseFlags(arguments, {},
                  {"kubeconfig", "context", "watch-namespace", "leader-elect", "worker-image", "aggregator-image",
-                  "aggregator-cuda-image", "image-pull-policy", "health-address", "lease-name"});
+                  "aggregator-cuda-image", "image-pull-policy", "health-address", "lease-name", "metrics-from"});
   if (!flags.ok()) {
     return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
   }

@@ -67,7 +67,8 @@ bool IsNews(const ProgressView& before, const ProgressView& now) {
     return true;
   }
   const auto outcome = [](const ProgressView& view) {
-    return view.plan.has_value() ? std::pair(view.plan->number, view.plan->state) : std::pair(uint64_t{0}, std::string());
+    return view.plan.has_value() ? std::pair(view.plan->number, view.plan->state)
+                                 : std::pair(uint64_t{0}, std::string());
   };
   if (outcome(before) != outcome(now)) {
     return true;
@@ -240,8 +241,8 @@ class ProgressHub::Stream {
     }
     applying_ = std::make_unique<Applying>();
     applying_->plan = *std::move(plan);
-    applying_->context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                                 gpr_time_from_millis(kApplyPatience.count(), GPR_TIMESPAN)));
+    applying_->context.set_deadline(
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(kApplyPatience.count(), GPR_TIMESPAN)));
     call_->stub().async()->Apply(&applying_->context, &applying_->plan, &applying_->accepted,
                                  [this](const grpc::Status& status) { AfterApply(status.ok()); });
   }
@@ -262,7 +263,7 @@ class ProgressHub::Stream {
   mutable Mutex mutex_;
   CondVar changed_;
   std::optional<ProgressView> view_ SPLITFT_GUARDED_BY(mutex_);
-  std::unique_ptr<Call> call_ SPLITFT_GUARDED_BY(mutex_);        // under way, or the last
+  std::unique_ptr<Call> call_ SPLITFT_GUARDED_BY(mutex_);  // under way, or the last
   std::optional<scheduler::Pilot> pilot_ SPLITFT_GUARDED_BY(mutex_);
   std::unique_ptr<Applying> applying_ SPLITFT_GUARDED_BY(mutex_);
   std::optional<grpc::Alarm> pause_ SPLITFT_GUARDED_BY(mutex_);  // after the last call

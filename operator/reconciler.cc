@@ -77,13 +77,11 @@ void Reconciler::Complete(const kube::ObjectKey& key, JobSnapshot* snapshot) {
   if (!aggregator->ip.empty() && aggregator->phase == PodPhase::kRunning) {
     const bool is_ipv6 = aggregator->ip.find(':') != std::string::npos;
     const std::string host = is_ipv6 ? absl::StrCat("[", aggregator->ip, "]") : aggregator->ip;
-    parts_.progress.Follow(
-        key,
-        {.job_uid = snapshot->uid,
-         .pod_uid = aggregator->uid,
-         .address = absl::StrCat(host, ":", options_.settings.port),
-         .job = snapshot->job,
-         .first_plan = options_.first_plan});
+    parts_.progress.Follow(key, {.job_uid = snapshot->uid,
+                                 .pod_uid = aggregator->uid,
+                                 .address = absl::StrCat(host, ":", options_.settings.port),
+                                 .job = snapshot->job,
+                                 .first_plan = options_.first_plan});
   }
   snapshot->progress = parts_.progress.Get(key, aggregator->uid);
   snapshot->listening_since = parts_.progress.Since(key, aggregator->uid);

@@ -1,6 +1,5 @@
 #include "worker/session.h"
 
-
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -304,8 +303,7 @@ absl::Status Session::EndStep(ClientModel& model) {
   report_.memory_limit_bytes = memory_limit_bytes_;
   end.body = report_;
   // Where nothing comes back for the head, it is the end of whatever was last; that measures no wire.
-  return Send(FrameKind::kStepEnd, 0, std::move(end),
-              options_.train_client ? std::optional(answered_) : std::nullopt);
+  return Send(FrameKind::kStepEnd, 0, std::move(end), options_.train_client ? std::optional(answered_) : std::nullopt);
 }
 
 absl::Status Session::Evaluate(const Frame& frame, ClientModel& model) {

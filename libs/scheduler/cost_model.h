@@ -66,11 +66,11 @@ struct Stage {
   double batch = 0;
 };
 struct ClientStages {
-  Stage up;    // adapters down, head forward, hidden state up
-  Stage tail;  // hidden state down, tail, gradient up
-  Stage back;  // gradient down, head backward, adapters' gradient up
-  double compute = 0;   // what its processor does in all
-  double uplink = 0;    // how long its rows take
+  Stage up;            // adapters down, head forward, hidden state up
+  Stage tail;          // hidden state down, tail, gradient up
+  Stage back;          // gradient down, head backward, adapters' gradient up
+  double compute = 0;  // what its processor does in all
+  double uplink = 0;   // how long its rows take
   double downlink = 0;
 };
 ClientStages StagesOf(const Fleet& fleet, const ClientCost& client, const Choice& choice);

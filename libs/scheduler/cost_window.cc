@@ -95,7 +95,8 @@ int CostWindow::HighestCut(size_t client) const {
   if (now.memory_limit_bytes > 0 && shape_.block_bytes > 0) {
     // A tenth is left for what the figures do not show.
     const double room = 0.9 * static_cast<double>(now.memory_limit_bytes) - static_cast<double>(now.memory_bytes);
-    const auto more = static_cast<int>(std::clamp(std::floor(room / static_cast<double>(shape_.block_bytes)), 0.0, 1e6));
+    const auto more =
+        static_cast<int>(std::clamp(std::floor(room / static_cast<double>(shape_.block_bytes)), 0.0, 1e6));
     highest = std::min(highest, now.choice.cut_layer + more);
   }
   return highest;
@@ -127,22 +128,23 @@ Fleet CostWindow::FitOf(size_t begin, size_t end) const {
                return c.*seconds / (static_cast<double>(c.choice.cut_layer) * static_cast<double>(c.tokens));
              });
     };
-    fleet.clients.push_back(
-        {.forward_seconds = per_block(&ClientFigures::head_forward_seconds),
-         .backward_seconds = per_block(&ClientFigures::head_backward_seconds),
-         .tail_seconds =
-             tokens * median([](const ClientFigures& c) { return c.tail_seconds / static_cast<double>(c.tokens); }),
-         .tokens = static_cast<int64_t>(std::llround(tokens)),
-         .link = steps.back()->clients[i].link,
-         .lowest_cut = LowestCut(i),
-         .highest_cut = std::max(HighestCut(i), LowestCut(i))});
+    fleet.clients.push_back({.forward_seconds = per_block(&ClientFigures::head_forward_seconds),
+                             .backward_seconds = per_block(&ClientFigures::head_backward_seconds),
+                             .tail_seconds = tokens * median([](const ClientFigures& c) {
+                                               return c.tail_seconds / static_cast<double>(c.tokens);
+                                             }),
+                             .tokens = static_cast<int64_t>(std::llround(tokens)),
+                             .link = steps.back()->clients[i].link,
+                             .lowest_cut = LowestCut(i),
+                             .highest_cut = std::max(HighestCut(i), LowestCut(i))});
   }
-  fleet.server = {.forward_seconds = MedianOf<ServerCost>(server, [](const ServerCost& cost) { return cost.forward_seconds; }),
-                  .backward_seconds = MedianOf<ServerCost>(server, [](const ServerCost& cost) { return cost.backward_seconds; }),
-                  .other_seconds = MedianOf<StepFigures>(steps, [](const StepFigures& step) {
-                    return std::max(0.0, step.seconds - step.server_wait_seconds - step.server_forward_seconds -
-                                             step.server_backward_seconds);
-                  })};
+  fleet.server = {
+      .forward_seconds = MedianOf<ServerCost>(server, [](const ServerCost& cost) { return cost.forward_seconds; }),
+      .backward_seconds = MedianOf<ServerCost>(server, [](const ServerCost& cost) { return cost.backward_seconds; }),
+      .other_seconds = MedianOf<StepFigures>(steps, [](const StepFigures& step) {
+        return std::max(
+            0.0, step.seconds - step.server_wait_seconds - step.server_forward_seconds - step.server_backward_seconds);
+      })};
   return fleet;
 }
 

@@ -28,7 +28,7 @@ struct ClientFigures {
   double tail_seconds = 0;
   double head_backward_seconds = 0;
   Link link;
-  double loss = 0;  // of its own batch, per unmasked token
+  double loss = 0;                 // of its own batch, per unmasked token
   int64_t memory_bytes = 0;        // the most it has used
   int64_t memory_limit_bytes = 0;  // 0: unknown
 };

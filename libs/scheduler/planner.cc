@@ -24,9 +24,8 @@ constexpr double kDoubtKept = 0.95;
 constexpr size_t kMostTried = 8;
 
 bool SameChoices(const StepFigures& a, const StepFigures& b) {
-  return std::equal(
-      a.clients.begin(), a.clients.end(), b.clients.begin(), b.clients.end(),
-      [](const ClientFigures& one, const ClientFigures& other) { return one.choice == other.choice; });
+  return std::equal(a.clients.begin(), a.clients.end(), b.clients.begin(), b.clients.end(),
+                    [](const ClientFigures& one, const ClientFigures& other) { return one.choice == other.choice; });
 }
 
 }  // namespace
@@ -134,18 +133,17 @@ std::vector<Choice> Planner::Next(const Fleet& fleet, const std::vector<Choice>&
   for (const ClientFigures& client : window_.newest().clients) {
     losses.push_back(client.loss);
   }
-  std::vector<Choice> best =
-      Choose(job_.scheduling, {.fleet = fleet, .now = now, .losses = losses, .codecs = codecs_});
+  std::vector<Choice> best = Choose(job_.scheduling, {.fleet = fleet, .now = now, .losses = losses, .codecs = codecs_});
   if (job_.scheduling.policy != spec::SchedulingPolicy::kMakespan) {
     return best;
   }
   double least = CorrectionOf(best, correction) * Predict(fleet, best).seconds;
   for (const Tried& tried : tried_) {
-    const bool allowed = std::equal(tried.choices.begin(), tried.choices.end(), fleet.clients.begin(),
-                                    [](const Choice& choice, const ClientCost& client) {
-                                      return choice.cut_layer >= client.lowest_cut &&
-                                             choice.cut_layer <= client.highest_cut;
-                                    });
+    const bool allowed =
+        std::equal(tried.choices.begin(), tried.choices.end(), fleet.clients.begin(),
+                   [](const Choice& choice, const ClientCost& client) {
+                     return choice.cut_layer >= client.lowest_cut && choice.cut_layer <= client.highest_cut;
+                   });
     const double seconds = tried.correction * Predict(fleet, tried.choices).seconds;
     if (allowed && seconds < least) {
       least = seconds;
@@ -156,8 +154,7 @@ std::vector<Choice> Planner::Next(const Fleet& fleet, const std::vector<Choice>&
 }
 
 double Planner::CorrectionOf(const std::vector<Choice>& choices, double otherwise) const {
-  const auto tried =
-      std::find_if(tried_.begin(), tried_.end(), [&](const Tried& t) { return t.choices == choices; });
+  const auto tried = std::find_if(tried_.begin(), tried_.end(), [&](const Tried& t) { return t.choices == choices; });
   return tried == tried_.end() ? otherwise : tried->correction;
 }
 
@@ -194,8 +191,8 @@ bool Planner::Pays(const Plan& plan, const std::vector<Choice>& next) {
     steps = std::min(steps, total_steps_ - plan.step);
   }
   if (gain * static_cast<double>(steps) <= 1) {
-    holding_ = absl::StrCat("another plan would gain ", share(gain), " of a step, not worth its change in ", steps,
-                            " steps");
+    holding_ =
+        absl::StrCat("another plan would gain ", share(gain), " of a step, not worth its change in ", steps, " steps");
     return false;
   }
   return true;

@@ -85,10 +85,9 @@ std::string Reasons::Of(size_t client, const Choice& from, const Choice& to) con
     const bool up = link.up_bytes_per_second > 0 &&
                     (link.down_bytes_per_second == 0 || link.up_bytes_per_second <= link.down_bytes_per_second);
     const bool leaner = RowBytes(to.codec, fleet_.hidden_size) < RowBytes(from.codec, fleet_.hidden_size);
-    parts.push_back(absl::StrCat(up ? "uplink " : "downlink ",
-                                 BandwidthText(up ? link.up_bytes_per_second : link.down_bytes_per_second),
-                                 leaner ? " saturated: " : " has room: ", CodecText(from.codec), " -> ",
-                                 CodecText(to.codec)));
+    parts.push_back(absl::StrCat(
+        up ? "uplink " : "downlink ", BandwidthText(up ? link.up_bytes_per_second : link.down_bytes_per_second),
+        leaner ? " saturated: " : " has room: ", CodecText(from.codec), " -> ", CodecText(to.codec)));
   }
   if (from.cut_layer != to.cut_layer) {
     parts.push_back(OfCut(cost, from.cut_layer, to.cut_layer));

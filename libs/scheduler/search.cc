@@ -1,7 +1,7 @@
 // The makespan is a sum of maxima: up = max of the clients' first stages, back = max of their last, and so on. Whoever
-// fixes the maxima has fixed everything: each client takes the greatest cut that keeps it below them, since a block at a
-// client is one less for the aggregator. So the search is over three limits, not over a cut for each client. With cuts
-// that need not be whole the step is convex in the limits, so that golden sections find its minimum.
+// fixes the maxima has fixed everything: each client takes the greatest cut that keeps it below them, since a block at
+// a client is one less for the aggregator. So the search is over three limits, not over a cut for each client. With
+// cuts that need not be whole the step is convex in the limits, so that golden sections find its minimum.
 
 #include "libs/scheduler/search.h"
 
@@ -60,9 +60,7 @@ class Search {
       const spec::Codec codec = Leanest(codecs, fleet.hidden_size);
       const ClientStages zero = StagesOf(fleet, client, {.cut_layer = 0, .codec = codec});
       const ClientStages one = StagesOf(fleet, client, {.cut_layer = 1, .codec = codec});
-      const auto line = [&](auto value) {
-        return Line{value(zero), value(one) - value(zero)};
-      };
+      const auto line = [&](auto value) { return Line{value(zero), value(one) - value(zero)}; };
       Lines lines;
       lines.up = line([&](const ClientStages& s) { return s.up.fixed + s.up.batch / parts_; });
       lines.back = line([&](const ClientStages& s) { return s.back.fixed + s.back.batch / parts_; });
@@ -133,9 +131,9 @@ class Search {
       server += client.server_seconds * (fleet_.trunk_end - cut);
     }
     const double busiest = std::max({compute, links_, server});
-    return {.seconds = up + tail_ + back + server / parts_ + (parts_ - 1) / parts_ * busiest +
-                       fleet_.server.other_seconds,
-            .server_seconds = server};
+    return {
+        .seconds = up + tail_ + back + server / parts_ + (parts_ - 1) / parts_ * busiest + fleet_.server.other_seconds,
+        .server_seconds = server};
   }
 
   // Every limit that some client at some cut would just meet, in every combination.

@@ -17,8 +17,8 @@ std::vector<Choice> LeastSeconds(const Fleet& fleet, std::span<const spec::Codec
 // of LeastSeconds.
 std::vector<Choice> LeastServerSeconds(const Fleet& fleet, std::span<const spec::Codec> codecs, double seconds);
 
-// `best` with as many of `now`'s choices as cost together no more than `slack` (0.01: 1 %) of best's step: what need not
-// change stays. Those of clients that `best` has slower than they need to be are the first to stay.
+// `best` with as many of `now`'s choices as cost together no more than `slack` (0.01: 1 %) of best's step: what need
+// not change stays. Those of clients that `best` has slower than they need to be are the first to stay.
 std::vector<Choice> KeepWhatMayStay(const Fleet& fleet, std::span<const Choice> now, std::vector<Choice> best,
                                     double slack);
 

@@ -72,8 +72,8 @@ scheduler::StepFigures SimulatedFleet::Step() {
   ++step_;
   figures_.step = static_cast<int64_t>(step_);
   figures_.seconds = now_ - start;
-  figures_.server_wait_seconds = figures_.seconds - figures_.server_forward_seconds -
-                                 figures_.server_backward_seconds - truth_.server.other_seconds;
+  figures_.server_wait_seconds = figures_.seconds - figures_.server_forward_seconds - figures_.server_backward_seconds -
+                                 truth_.server.other_seconds;
   for (ClientState& state : states_) {
     figures_.clients.push_back(std::move(state.figures));
   }
@@ -197,13 +197,12 @@ void SimulatedFleet::Computed(const Event& event) {
 void SimulatedFleet::AtServer(const Event& event) {
   // A processor that is busy takes the frame later; what it waits for is not its work.
   server_ = std::max(server_, event.when);
-  const absl::StatusOr<protocol::Acceptance> acceptance =
-      machine_.Accept({.job_uid = "",
-                       .attempt = attempt_,
-                       .client = job_.clients[event.client].name,
-                       .step = step_,
-                       .microbatch = event.microbatch,
-                       .kind = event.kind});
+  const absl::StatusOr<protocol::Acceptance> acceptance = machine_.Accept({.job_uid = "",
+                                                                           .attempt = attempt_,
+                                                                           .client = job_.clients[event.client].name,
+                                                                           .step = step_,
+                                                                           .microbatch = event.microbatch,
+                                                                           .kind = event.kind});
   static_cast<void>(acceptance);  // correct clients on a wire that loses nothing
   while (const std::optional<protocol::Work> work = machine_.NextWork()) {
     Do(*work);

@@ -19,10 +19,10 @@ namespace splitft::simulation {
 
 // What one client is like, whoever measures it.
 struct ClientTruth {
-  double forward_seconds = 0;   // of one block and token
-  double backward_seconds = 0;  // of one block and token
-  double tail_seconds = 0;      // of one token
-  scheduler::Link link;         // 0 is no limit
+  double forward_seconds = 0;      // of one block and token
+  double backward_seconds = 0;     // of one block and token
+  double tail_seconds = 0;         // of one token
+  scheduler::Link link;            // 0 is no limit
   int64_t memory_limit_bytes = 0;  // 0: unknown
   // Every figure of a step is off by a factor, uniform in [1 - noise, 1 + noise].
   double noise = 0;
@@ -36,8 +36,8 @@ struct ClientTruth {
 struct ServerTruth {
   double forward_seconds = 0;  // of one block and token
   double backward_seconds = 0;
-  double block_seconds = 0;    // of one block's walk, however few the tokens
-  double other_seconds = 0;    // of a step
+  double block_seconds = 0;  // of one block's walk, however few the tokens
+  double other_seconds = 0;  // of a step
 };
 
 struct FleetTruth {
@@ -74,9 +74,7 @@ class SimulatedFleet {
     protocol::FrameKind kind = protocol::FrameKind::kStepBegin;  // that arrives; `computed`: that a client has ready
     uint32_t microbatch = 0;
     bool computed = false;
-    bool operator>(const Event& other) const {
-      return when != other.when ? when > other.when : order > other.order;
-    }
+    bool operator>(const Event& other) const { return when != other.when ? when > other.when : order > other.order; }
   };
   struct Task {
     protocol::FrameKind result = protocol::FrameKind::kHiddenUp;
@@ -89,9 +87,9 @@ class SimulatedFleet {
     double downlink = 0;
     bool begun = false;
     bool busy = false;
-    uint32_t forwarded = 0;      // microbatches
-    uint32_t finished = 0;       // likewise
-    std::vector<Task> answers;   // to what the aggregator sent: they come before the next forward
+    uint32_t forwarded = 0;     // microbatches
+    uint32_t finished = 0;      // likewise
+    std::vector<Task> answers;  // to what the aggregator sent: they come before the next forward
     scheduler::ClientFigures figures;
   };
 
@@ -129,7 +127,7 @@ class SimulatedFleet {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   uint64_t noted_ = 0;
   std::vector<ClientState> states_;
-  double server_ = 0;  // until when its processor is taken
+  double server_ = 0;         // until when its processor is taken
   double walked_blocks_ = 0;  // from the lowest cut on
   scheduler::StepFigures figures_;
   bool ended_ = false;

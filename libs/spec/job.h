@@ -151,10 +151,10 @@ struct FailureRule {
 // How cuts and codecs follow what is measured while the job runs (libs/scheduler).
 struct Scheduling {
   SchedulingPolicy policy = SchedulingPolicy::kStatic;
-  int round_steps = 5;               // steps from one decision to the next
-  int payback_rounds = 10;           // within how many rounds a change must pay for itself
-  std::vector<std::string> codecs;   // that clients may be given; empty: the one that the job begins with
-  double step_seconds = 0;           // kBudget: how long a step may take
+  int round_steps = 5;              // steps from one decision to the next
+  int payback_rounds = 10;          // within how many rounds a change must pay for itself
+  std::vector<std::string> codecs;  // that clients may be given; empty: the one that the job begins with
+  double step_seconds = 0;          // kBudget: how long a step may take
 
   bool operator==(const Scheduling&) const = default;
 };

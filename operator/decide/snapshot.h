@@ -67,7 +67,7 @@ struct ProgressView {
   std::vector<ClientProgress> clients;
   std::optional<PlanView> plan;  // nothing: there was none
   std::string message;           // of FAILED: why
-  WallTime changed{};   // when its step or phase last was another
+  WallTime changed{};            // when its step or phase last was another
 };
 
 // The job's spec as a value, or what is wrong with it. Shared: a spec seldom changes, and is read often.

@@ -50,6 +50,10 @@ Json DesiredPolicy(const Owner& owner, const OperatorSettings& settings) {
   policy["spec"] = {{"podSelector", {{"matchLabels", AggregatorSelector(owner)}}},
                     {"policyTypes", {"Ingress"}},
                     {"ingress", {{{"from", from}, {"ports", {{{"port", settings.port}, {"protocol", "TCP"}}}}}}}};
+  if (!settings.scrapers.empty()) {
+    policy["spec"]["ingress"].push_back(
+        {{"from", settings.scrapers}, {"ports", {{{"port", settings.metrics_port}, {"protocol", "TCP"}}}}});
+  }
   return policy;
 }
 

@@ -73,8 +73,11 @@ Json Container(const spec::FineTuneJob& job, const Member& member, const Operato
                        "--start-patience",
                        PatienceFor(job.lifecycle.start_deadline),
                        "--result-file",
-                       kResultPath};
-  container["ports"] = {{{"name", "splitft"}, {"containerPort", settings.port}}};
+                       kResultPath,
+                       "--health-address",
+                       absl::StrCat("0.0.0.0:", settings.metrics_port)};
+  container["ports"] = {{{"name", "splitft"}, {"containerPort", settings.port}},
+                        {{"name", "metrics"}, {"containerPort", settings.metrics_port}}};
   if (NeedsGpu(job, member)) {
     container["resources"]["limits"]["nvidia.com/gpu"] = 1;
   }

@@ -79,10 +79,10 @@ int Main(std::span<const char* const> arguments) {
   const TimePoint start = SystemClock().Now();
   const simulation::Course run = simulation::Simulate(fleet);
   const double simulated = Seconds(SystemClock().Now() - start);
-  std::printf("{\"clients\": %d, \"rounds\": %d, \"decision_seconds\": %.6f, \"simulation_seconds\": %.3f, "
-              "\"plans\": %zu, \"first_step_seconds\": %.3f, \"last_step_seconds\": %.3f}\n",
-              *clients, *rounds, decision, simulated, run.plans.size(), run.step_seconds.front(),
-              run.step_seconds.back());
+  std::printf(
+      "{\"clients\": %d, \"rounds\": %d, \"decision_seconds\": %.6f, \"simulation_seconds\": %.3f, "
+      "\"plans\": %zu, \"first_step_seconds\": %.3f, \"last_step_seconds\": %.3f}\n",
+      *clients, *rounds, decision, simulated, run.plans.size(), run.step_seconds.front(), run.step_seconds.back());
   return 0;
 }
 

@@ -34,15 +34,16 @@ inline scheduler::Fleet RandomFleet(uint64_t seed, int clients, int blocks) {
     const int64_t tokens = static_cast<int64_t>(one_of(128, 512, 1024));
     const double forward = static_cast<double>(tokens) * uniform(2e-6, 2e-4);
     const int lowest = static_cast<int>(one_of(1, 1, 2));
-    fleet.clients.push_back({.forward_seconds = forward,
-                             .backward_seconds = forward * uniform(1.2, 2.5),
-                             .tail_seconds = fleet.server_labels ? 0 : static_cast<double>(tokens) * uniform(1e-5, 4e-4),
-                             .tokens = tokens,
-                             .link = {.up_bytes_per_second = one_of(0, 6e5, 2.5e6, 1.25e7, 1.25e8),
-                                      .down_bytes_per_second = one_of(0, 6e5, 2.5e6, 1.25e7, 1.25e8),
-                                      .round_trip_seconds = one_of(0, 1e-3, 0.05)},
-                             .lowest_cut = lowest,
-                             .highest_cut = lowest + below(static_cast<uint64_t>(blocks))});
+    fleet.clients.push_back(
+        {.forward_seconds = forward,
+         .backward_seconds = forward * uniform(1.2, 2.5),
+         .tail_seconds = fleet.server_labels ? 0 : static_cast<double>(tokens) * uniform(1e-5, 4e-4),
+         .tokens = tokens,
+         .link = {.up_bytes_per_second = one_of(0, 6e5, 2.5e6, 1.25e7, 1.25e8),
+                  .down_bytes_per_second = one_of(0, 6e5, 2.5e6, 1.25e7, 1.25e8),
+                  .round_trip_seconds = one_of(0, 1e-3, 0.05)},
+         .lowest_cut = lowest,
+         .highest_cut = lowest + below(static_cast<uint64_t>(blocks))});
     fleet.clients.back().highest_cut = std::min(fleet.clients.back().highest_cut, blocks);
   }
   return fleet;

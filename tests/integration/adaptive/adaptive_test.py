@@ -18,12 +18,14 @@ from throttled_fleet import Limits, ThrottledFleet, why_not  # noqa: E402
 
 BUILD, EXAMPLE = (Path(argument).resolve() for argument in sys.argv[1:3])
 ROUND = 5
-SWAP = 30
+SWAP = 20
 STEPS = 60
+SLOW = 0.08  # of a core; the others have FAST
+FAST = 0.4
 NAMES = ("hospital", "bank", "factory")
 
 
-def manifest(policy: str) -> dict:
+def manifest(policy: str, steps: int) -> dict:
     """Three clients with the same text and batch, so that only their limits tell them apart."""
     return {
         "apiVersion": "splitft.io/v1alpha1",
@@ -34,7 +36,7 @@ def manifest(policy: str) -> dict:
             "lora": {"rank": 4, "alpha": 8, "targetModules": ["q_proj", "v_proj"]},
             "split": {"cutLayer": 3},
             "scheduling": {"policy": policy, "roundSteps": ROUND, "paybackRounds": 50},
-            "training": {"steps": STEPS, "batchSize": 2, "sequenceLength": 64, "learningRate": 1e-3, "seed": 1},
+            "training": {"steps": steps, "batchSize": 4, "sequenceLength": 96, "learningRate": 1e-3, "seed": 1},
             "clients": [{"name": name, "data": {"path": str(EXAMPLE / "data/theatre.txt")}} for name in NAMES],
             "output": {"path": "out"},
         },
@@ -48,9 +50,9 @@ def lines(path: Path) -> list[dict]:
 class Job:
     """`splitft run` on a throttled fleet; `at`: step -> what is done once that many are over."""
 
-    def __init__(self, fleet: ThrottledFleet, folder: Path, policy: str, at: dict = {}):
+    def __init__(self, fleet: ThrottledFleet, folder: Path, policy: str, at: dict = {}, steps: int = STEPS):
         folder.mkdir()
-        (folder / "job.yaml").write_text(json.dumps(manifest(policy)))
+        (folder / "job.yaml").write_text(json.dumps(manifest(policy, steps)))
         self.out = folder / "out"
         process = subprocess.Popen(
             [fleet.programs / "splitft", "run", folder / "job.yaml", "--threads", "1", "--json"],
@@ -72,7 +74,9 @@ class Job:
         finally:
             process.kill()
             reader.join()
-        assert process.returncode == 0, process.stderr.read()
+            process.stdout.close()
+        with process.stderr as errors:
+            assert process.returncode == 0, errors.read()
         self.steps = lines(self.out / "metrics.jsonl")
         self.decisions = lines(self.out / "decisions.jsonl")
 
@@ -86,15 +90,15 @@ class AdaptiveTest(unittest.TestCase):
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="splitft_adaptive_")))
 
     def fleet(self, slow: str, links: dict = {}) -> ThrottledFleet:
-        clients = {name: Limits(0.08 if name == slow else 0.4, *links.get(name, (200, 200))) for name in NAMES}
-        return self.enterContext(ThrottledFleet(BUILD / "bin", self.folder, clients, aggregator_cores=0.4))
+        clients = {name: Limits(SLOW if name == slow else FAST, *links.get(name, (200, 200))) for name in NAMES}
+        return self.enterContext(ThrottledFleet(BUILD / "bin", self.folder, clients, aggregator_cores=FAST))
 
     def test_cuts_follow_quotas_that_are_swapped_and_the_losses_stay(self):
         fleet = self.fleet(slow="hospital")
 
         def swap():
-            fleet.set_cores("hospital", 0.4)
-            fleet.set_cores("factory", 0.08)
+            fleet.set_cores("hospital", FAST)
+            fleet.set_cores("factory", SLOW)
 
         adaptive = Job(fleet, self.folder / "adaptive", "Makespan", {SWAP: swap})
         before, after = adaptive.cuts(SWAP), adaptive.cuts(SWAP + 1 + 4 * ROUND)
@@ -105,8 +109,8 @@ class AdaptiveTest(unittest.TestCase):
         self.assertTrue(any("times the median" in reason for reason in reasons), reasons)
         self.assertTrue(any("factory: forward" in line for line in adaptive.text), adaptive.text)
 
-        fleet.set_cores("hospital", 0.4)
-        fleet.set_cores("factory", 0.4)
+        fleet.set_cores("hospital", FAST)
+        fleet.set_cores("factory", FAST)
         static = Job(fleet, self.folder / "static", "Static")
         self.assertEqual(static.decisions, [])
         worst = max(abs(a["loss"] - b["loss"]) for a, b in zip(adaptive.steps, static.steps, strict=True))
@@ -116,7 +120,7 @@ class AdaptiveTest(unittest.TestCase):
     def test_what_a_wire_carries_is_measured(self):
         limits = {"hospital": (50, 20), "bank": (10, 40), "factory": (4, 8)}
         fleet = self.fleet(slow="", links=limits)
-        job = Job(fleet, self.folder / "links", "Static")
+        job = Job(fleet, self.folder / "links", "Static", steps=8)
         for client in job.steps[-1]["clients"]:
             up, down = limits[client["name"]]
             found = [client[f"{way}_bytes_per_second"] * 8e-6 for way in ("up", "down")]

@@ -138,6 +138,23 @@ class Rendered(unittest.TestCase):
         self.assertLessEqual(monitor["spec"]["selector"]["matchLabels"].items(), service["metadata"]["labels"].items())
         self.assertEqual(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"])
 
+    def test_finds_the_aggregators_of_jobs_to_scrape(self):
+        monitor = rendered(*VARIANTS["Prometheus Operator"])[f"PodMonitor/{OPERATOR}-jobs"]
+        self.assertEqual(monitor["spec"]["namespaceSelector"], {"any": True})
+        endpoint = monitor["spec"]["podMetricsEndpoints"][0]
+        self.assertEqual((endpoint["port"], endpoint["honorLabels"]), ("metrics", True))
+        one = rendered(*VARIANTS["Prometheus Operator"], *VARIANTS["one namespace"])[f"PodMonitor/{OPERATOR}-jobs"]
+        self.assertEqual(one["spec"]["namespaceSelector"], {"matchNames": ["jobs"]})
+
+    def test_tells_the_operator_who_scrapes_aggregators(self):
+        def arguments(*settings):
+            pod = rendered(*settings)[f"Deployment/{OPERATOR}"]["spec"]["template"]
+            return pod["spec"]["containers"][0]["args"]
+
+        self.assertIn('--metrics-from=[{"namespaceSelector":{"matchLabels":{"team":"watchers"}}}]',
+                      arguments(*VARIANTS["named scrapers"]))
+        self.assertFalse([each for each in arguments() if each.startswith("--metrics-from")])
+
     def test_gives_no_right_to_secrets_nor_to_anything_at_large(self):
         for variant, settings in VARIANTS.items():
             for name, each in rendered(*settings).items():
@@ -226,9 +243,10 @@ class Served(unittest.TestCase):
             cls.accept(yaml.safe_dump({
                 "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {
                     f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}}}))
-        cls.accept(yaml.safe_dump(SERVICE_MONITORS))
+        for monitor in MONITORS:
+            cls.accept(yaml.safe_dump(monitor))
         cls.accept(DEFINITION.read_text())
-        cls.wait_for("get", "finetunejobs.splitft.io,servicemonitors.monitoring.coreos.com", "--all-namespaces")
+        cls.wait_for("get", "finetunejobs.splitft.io,servicemonitors.monitoring.coreos.com,podmonitors.monitoring.coreos.com", "--all-namespaces")
         for version in ("splitft.io/v1alpha1", "monitoring.coreos.com/v1"):
             cls.wait_for("get", "--raw", f"/openapi/v3/apis/{version}")
 
@@ -306,22 +324,32 @@ class Served(unittest.TestCase):
         self.assertEqual(read(of_chart), read(DEFINITION.read_text()))
 
 
-# As much of Prometheus Operator's as the chart uses.
-SERVICE_MONITORS = {
-    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-    "metadata": {"name": "servicemonitors.monitoring.coreos.com", "annotations": {
-        "api-approved.kubernetes.io": "unapproved, a test's"}},
-    "spec": {
-        "group": "monitoring.coreos.com", "scope": "Namespaced",
-        "names": {"kind": "ServiceMonitor", "plural": "servicemonitors", "singular": "servicemonitor"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
-            "type": "object", "properties": {"spec": {
-                "type": "object", "required": ["endpoints", "selector"], "properties": {
-                    "selector": {"type": "object", "properties": {"matchLabels": {
-                        "type": "object", "additionalProperties": {"type": "string"}}}},
-                    "endpoints": {"type": "array", "items": {"type": "object", "properties": {
-                        "port": {"type": "string"}, "path": {"type": "string"},
-                        "interval": {"type": "string"}}}}}}}}}}]}}
+def monitors(kind, endpoints, **properties):
+    """As much of Prometheus Operator's as the chart uses."""
+    plural = f"{kind.lower()}s"
+    endpoint = {"type": "object", "properties": {
+        "port": {"type": "string"}, "path": {"type": "string"}, "interval": {"type": "string"},
+        "honorLabels": {"type": "boolean"}}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.monitoring.coreos.com", "annotations": {
+            "api-approved.kubernetes.io": "unapproved, a test's"}},
+        "spec": {
+            "group": "monitoring.coreos.com", "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+                "type": "object", "properties": {"spec": {
+                    "type": "object", "required": [endpoints, "selector"], "properties": {
+                        "selector": {"type": "object", "properties": {"matchLabels": {
+                            "type": "object", "additionalProperties": {"type": "string"}}}},
+                        endpoints: {"type": "array", "items": endpoint}, **properties}}}}}}]}}
+
+
+MONITORS = [
+    monitors("ServiceMonitor", "endpoints"),
+    monitors("PodMonitor", "podMetricsEndpoints", namespaceSelector={"type": "object", "properties": {
+        "any": {"type": "boolean"}, "matchNames": {"type": "array", "items": {"type": "string"}}}}),
+]
 
 if __name__ == "__main__":
     missing = [name for name in ("helm", "kubeconform", "kubectl") if not os.access(PROGRAMS / name, os.X_OK)]

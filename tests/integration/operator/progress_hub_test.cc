@@ -190,7 +190,7 @@ class TrainingAggregator final : public control::Control::CallbackService {
 
   grpc::ServerWriteReactor<control::JobEvent>* Watch(grpc::CallbackServerContext* /*context*/,
                                                      const control::WatchRequest* /*request*/) override {
-    return new Watcher();
+    return new Watcher(steps_);
   }
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context, const control::Plan* plan,
                                   control::PlanAccepted* /*accepted*/) override {
@@ -204,20 +204,22 @@ class TrainingAggregator final : public control::Control::CallbackService {
  private:
   class Watcher final : public grpc::ServerWriteReactor<control::JobEvent> {
    public:
-    Watcher() { Next(); }
-    void OnWriteDone(bool ok) override { ok && step_ < 40 ? Next() : Finish(grpc::Status::CANCELLED); }
+    explicit Watcher(std::atomic<int64_t>& steps) : steps_(steps) { Next(); }
+    // It comes to its end now and then, and is opened again: the job goes on.
+    void OnWriteDone(bool ok) override { ok&& steps_ % 40 != 0 ? Next() : Finish(grpc::Status::CANCELLED); }
     void OnDone() override { delete this; }
 
    private:
     void Next() {
-      event_ = TrainingEvent(++step_);
+      event_ = TrainingEvent(++steps_);
       StartWrite(&event_);
     }
+    std::atomic<int64_t>& steps_;
     control::JobEvent event_;
-    int64_t step_ = 0;
   };
 
   const bool accepts_;
+  std::atomic<int64_t> steps_ = 0;
   int port_ = 0;
   Mutex mutex_;
   std::vector<control::Plan> plans_ SPLITFT_GUARDED_BY(mutex_);
@@ -255,7 +257,7 @@ TEST_F(Hub, AStaticJobIsLeftAlone) {
   spec::FineTuneJob job = UnequalJob();
   job.scheduling.policy = spec::SchedulingPolicy::kStatic;
   hub_->Follow(kJob, SourceOf(aggregator, job));
-  ASSERT_TRUE(Eventually([&] { return Step() == 40; }));
+  ASSERT_TRUE(Eventually([&] { return Step() >= 40; }));
   EXPECT_TRUE(aggregator.plans().empty());
 }
 

@@ -58,8 +58,8 @@ void ExpectLink(const scheduler::Link& found, const scheduler::Link& expected, d
 }
 
 TEST(LinkMeter, TellsUpstreamDownstreamAndRoundTripApart) {
-  for (const scheduler::Link& link : {scheduler::Link{2.5e6, 1.25e7, 0.02}, scheduler::Link{1.25e7, 6e5, 0.05},
-                                      scheduler::Link{6e5, 6e5, 0.001}}) {
+  for (const scheduler::Link& link :
+       {scheduler::Link{2.5e6, 1.25e7, 0.02}, scheduler::Link{1.25e7, 6e5, 0.05}, scheduler::Link{6e5, 6e5, 0.001}}) {
     WiredClient client(link);
     LinkMeter meter;
     client.Step(meter);
@@ -73,7 +73,8 @@ TEST(LinkMeter, FollowsALinkThatBecomesSlow) {
   for (int i = 0; i < 20; ++i) {
     before.Step(meter);
   }
-  const scheduler::Link slow = {.up_bytes_per_second = 6e5, .down_bytes_per_second = 1.25e7, .round_trip_seconds = 0.01};
+  const scheduler::Link slow = {
+      .up_bytes_per_second = 6e5, .down_bytes_per_second = 1.25e7, .round_trip_seconds = 0.01};
   WiredClient after(slow);
   for (size_t i = 0; i < LinkMeter::kSteps; ++i) {
     after.Step(meter);
@@ -114,7 +115,8 @@ TEST(LinkMeter, LeavesOutWhatIsNoAnswer) {
   LinkMeter meter;
   meter.Begin();
   meter.Sent({.kind = FrameKind::kStepBegin}, kAdapters, TimePoint{});
-  for (const double held : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+  for (const double held :
+       {0.0, -1.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     protocol::Frame frame;
     frame.key.kind = FrameKind::kHiddenUp;
     frame.held_seconds = held;

@@ -130,6 +130,9 @@ TEST(MetricsReference, ListsWhatIsRegisteredAndNothingElse) {
   const auto page = ReadFile(SPLITFT_SOURCE_DIR "/docs/metrics.md", 1 << 20);
   ASSERT_TRUE(page.ok()) << page.status();
   for (const std::string& line : std::vector<std::string>(absl::StrSplit(*page, '\n'))) {
+    if (line == "## The aggregator") {
+      break;  // unit.aggregator looks at those
+    }
     if (line.starts_with("| `")) {
       EXPECT_EQ(expected.erase(line), 1U) << "docs/metrics.md has, and the operator has not\n" << line;
     }

@@ -1,0 +1,154 @@
+#include "aggregator/job_metrics.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace splitft::aggregator {
+namespace {
+
+const std::vector<std::string> kJob = {"namespace", "job"};
+
+std::vector<std::string> OfClient(std::initializer_list<const char*> more = {}) {
+  std::vector<std::string> labels = {"namespace", "job", "client"};
+  labels.insert(labels.end(), more.begin(), more.end());
+  return labels;
+}
+
+std::vector<std::string> OfJob(const char* more) { return {"namespace", "job", more}; }
+
+// From steps of milliseconds to steps of minutes.
+std::vector<double> StepBounds() { return {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250}; }
+
+bool IsUp(const std::string& kind) { return kind.ends_with("Up") || kind == "StepEnd" || kind == "EvalEnd"; }
+
+}  // namespace
+
+JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std::string job)
+    : name_space_(std::move(name_space)),
+      job_(std::move(job)),
+      steps_(metrics.AddCounter({"splitft_job_steps_total", "Optimizer steps done.", kJob})),
+      planned_steps_(metrics.AddGauge({"splitft_job_planned_steps", "Steps that there will be.", kJob})),
+      loss_(metrics.AddGauge({"splitft_job_loss", "The last step's loss per unmasked token, over all clients.", kJob})),
+      eval_loss_(metrics.AddGauge({"splitft_job_eval_loss", "Likewise, of the last evaluation.", kJob})),
+      gradient_norm_(
+          metrics.AddGauge({"splitft_job_gradient_norm", "Norm of all adapters' gradients, before clipping.", kJob})),
+      learning_rate_(metrics.AddGauge({"splitft_job_learning_rate", "Of the last step.", kJob})),
+      tokens_(metrics.AddCounter({"splitft_job_tokens_total", "Tokens trained on, of all clients.", kJob})),
+      step_duration_(metrics.AddHistogram(
+          {"splitft_job_step_duration_seconds", "How long steps took, evaluations left out.", kJob}, StepBounds())),
+      aggregator_seconds_(metrics.AddCounter(
+          {"splitft_aggregator_seconds_total",
+           "Where the aggregator's time in steps went: forward, backward, wait (for clients) or other.",
+           OfJob("activity")})),
+      restarted_steps_(metrics.AddCounter(
+          {"splitft_job_restarted_steps_total", "Steps and evaluations started over, since a client was lost.", kJob})),
+      plans_(metrics.AddCounter({"splitft_job_plans_total",
+                                 "Changes of cuts and codecs, by what came of them: applied or refused.",
+                                 OfJob("result")})),
+      client_connected_(metrics.AddGauge({"splitft_client_connected", "1 where it takes part, else 0.", OfClient()})),
+      client_losses_(
+          metrics.AddCounter({"splitft_client_rejoins_total", "Times it was lost and came back.", OfClient()})),
+      client_cut_layer_(metrics.AddGauge({"splitft_client_cut_layer", "Blocks that it runs.", OfClient()})),
+      client_codec_(metrics.AddGauge({"splitft_client_codec",
+                                      "1 for the codec that its hidden states travel by, 0 for those of before.",
+                                      OfClient({"codec"})})),
+      client_loss_(metrics.AddGauge({"splitft_client_loss", "Of its own last batch, per unmasked token.", OfClient()})),
+      client_tokens_(metrics.AddCounter({"splitft_client_tokens_total", "Tokens of its batches.", OfClient()})),
+      client_seconds_(
+          metrics.AddCounter({"splitft_client_seconds_total",
+                              "Where its time in steps went: forward, tail, backward or wait.", OfClient({"phase"})})),
+      client_bytes_(metrics.AddCounter({"splitft_client_bytes_total",
+                                        "Tensors' bytes on its wire, by direction (up, down) and kind of frame.",
+                                        OfClient({"direction", "kind"})})),
+      client_uplink_(metrics.AddGauge({"splitft_client_uplink_bytes_per_second",
+                                       "What its wire carries to the aggregator, as measured; 0: more than is felt.",
+                                       OfClient()})),
+      client_downlink_(
+          metrics.AddGauge({"splitft_client_downlink_bytes_per_second", "Likewise, from the aggregator.", OfClient()})),
+      client_round_trip_(metrics.AddGauge(
+          {"splitft_client_round_trip_seconds", "There and back, beside what bytes take.", OfClient()})),
+      client_memory_(
+          metrics.AddGauge({"splitft_client_peak_memory_bytes", "The most that its worker has used.", OfClient()})),
+      client_memory_limit_(
+          metrics.AddGauge({"splitft_client_memory_limit_bytes", "What its worker may use; 0: unknown.", OfClient()})) {
+}
+
+void JobMetrics::Take(const control::JobEvent& event) {
+  const MutexLock lock(mutex_);
+  const bool step = event.phase() == control::TRAINING && event.has_figures() && event.step() > last_step_;
+  if (step) {
+    steps_.Increment({name_space_, job_}, static_cast<double>(event.step() - last_step_));
+    last_step_ = event.step();
+    TakeStep(event);
+  }
+  planned_steps_.Set({name_space_, job_}, static_cast<double>(event.total_steps()));
+  restarted_steps_.Increment({name_space_, job_},
+                             std::max(0, event.attempt() - std::exchange(attempt_, event.attempt())));
+  for (const control::ClientState& client : event.clients()) {
+    TakeClient(client, step);
+  }
+}
+
+void JobMetrics::TakeStep(const control::JobEvent& event) const {
+  const control::StepFigures& figures = event.figures();
+  const telemetry::LabelValues job = {name_space_, job_};
+  loss_.Set(job, figures.loss());
+  gradient_norm_.Set(job, figures.gradient_norm());
+  learning_rate_.Set(job, figures.learning_rate());
+  if (figures.has_eval_loss()) {
+    eval_loss_.Set(job, figures.eval_loss());
+  }
+  tokens_.Increment(job, static_cast<double>(figures.tokens()));
+  step_duration_.Observe(job, figures.seconds());
+  const double busy = figures.server_forward_seconds() + figures.server_backward_seconds();
+  const auto spent = [&](const char* activity, double seconds) {
+    aggregator_seconds_.Increment({name_space_, job_, activity}, std::max(0.0, seconds));
+  };
+  spent("forward", figures.server_forward_seconds());
+  spent("backward", figures.server_backward_seconds());
+  spent("wait", figures.server_wait_seconds());
+  spent("other", figures.seconds() - busy - figures.server_wait_seconds());
+}
+
+void JobMetrics::TakeClient(const control::ClientState& client, bool step) {
+  const std::string& name = client.name();
+  const telemetry::LabelValues labels = {name_space_, job_, name};
+  client_connected_.Set(labels, client.connected() ? 1 : 0);
+  client_losses_.Increment(labels, std::max(0, client.restarts() - std::exchange(restarts_[name], client.restarts())));
+  client_cut_layer_.Set(labels, client.cut_layer());
+  if (std::string& codec = codecs_[name]; codec != client.codec()) {
+    if (!codec.empty()) {
+      client_codec_.Set({name_space_, job_, name, codec}, 0);
+    }
+    codec = client.codec();
+    client_codec_.Set({name_space_, job_, name, codec}, 1);
+  }
+  if (!step) {
+    return;
+  }
+  client_loss_.Set(labels, client.loss());
+  client_tokens_.Increment(labels, static_cast<double>(client.tokens()));
+  const auto spent = [&](const char* phase, double seconds) {
+    client_seconds_.Increment({name_space_, job_, name, phase}, std::max(0.0, seconds));
+  };
+  spent("forward", client.head_forward_seconds());
+  spent("tail", client.tail_seconds());
+  spent("backward", client.head_backward_seconds());
+  spent("wait", client.wait_seconds());
+  for (const auto& [kind, bytes] : client.bytes_by_kind()) {
+    client_bytes_.Increment({name_space_, job_, name, IsUp(kind) ? "up" : "down", kind}, static_cast<double>(bytes));
+  }
+  client_uplink_.Set(labels, client.up_bytes_per_second());
+  client_downlink_.Set(labels, client.down_bytes_per_second());
+  client_round_trip_.Set(labels, client.round_trip_seconds());
+  client_memory_.Set(labels, static_cast<double>(client.peak_memory_bytes()));
+  client_memory_limit_.Set(labels, static_cast<double>(client.memory_limit_bytes()));
+}
+
+void JobMetrics::Decided(const control::PlanState& state) const {
+  const bool applied = state.state() == control::PlanState::APPLIED;
+  plans_.Increment({name_space_, job_, applied ? "applied" : "refused"});
+}
+
+}  // namespace splitft::aggregator
