@@ -93,6 +93,9 @@ absl::Status Decisions(const Arguments& arguments, const CommandContext& context
     context.out << "no cut and no codec was changed (spec.scheduling.policy: Static, or nothing to be gained)\n";
     return absl::OkStatus();
   }
+  if (absl::IsNotFound(text.status())) {
+    return UsageError(absl::StrCat("\"", folder.string(), "\" is no output folder of a job: it has no metrics.jsonl"));
+  }
   SPLITFT_RETURN_IF_ERROR(text.status());
   if (arguments.Has("--json")) {
     context.out << *text;

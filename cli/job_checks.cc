@@ -81,9 +81,7 @@ absl::StatusOr<spec::FineTuneJob> ReadJob(const JobRequest& request) {
   }
   absl::StatusOr<spec::FineTuneJob> job = spec::ParseJob(*yaml, options);
   if (!job.ok()) {
-    Problems problems;
-    problems.Add(ExitCode::kUsage, job.status());
-    return problems.ToStatus(request.manifest);
+    return ProblemsOf(request.manifest, job.status());
   }
   return job;
 }
@@ -149,6 +147,12 @@ void CheckFiles(const spec::FineTuneJob& job, Problems* problems) {
 }
 
 }  // namespace
+
+absl::Status ProblemsOf(const fs::path& file, const absl::Status& status) {
+  Problems problems;
+  problems.Add(ExitCode::kUsage, status);
+  return problems.ToStatus(file);
+}
 
 absl::StatusOr<CheckedJob> CheckJob(const JobRequest& request) {
   SPLITFT_ASSIGN_OR_RETURN(spec::FineTuneJob job, ReadJob(request));

@@ -36,6 +36,9 @@ void SayWarnings(const CheckedJob& checked, std::ostream& err);
 // kUnusableInput where only files are.
 absl::StatusOr<CheckedJob> CheckJob(const JobRequest& request);
 
+// `status`, which has a line for each problem of `file`, as the command line shows it: marked kUsage.
+absl::Status ProblemsOf(const std::filesystem::path& file, const absl::Status& status);
+
 // What one client sends and receives in one step, at most (when every sample fills sequenceLength).
 struct StepTraffic {
   int64_t bytes_up = 0;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
+#include "cli/job_checks.h"
 #include "cli/text_format.h"
 #include "libs/base/file.h"
 #include "libs/base/status_macros.h"
@@ -100,7 +101,7 @@ absl::Status Simulate(const Arguments& arguments, const CommandContext& context)
   SPLITFT_ASSIGN_OR_RETURN(const std::string yaml, ReadFile(path, simulation::kFleetLimitBytes));
   absl::StatusOr<simulation::Fleet> parsed = simulation::ParseFleet(yaml);
   if (!parsed.ok()) {
-    return UsageError(absl::StrCat(path.string(), ":\n", std::string(parsed.status().message())));
+    return ProblemsOf(path, parsed.status());
   }
   simulation::Fleet fleet = *std::move(parsed);
   SPLITFT_ASSIGN_OR_RETURN(fleet.job.training.steps,

@@ -172,6 +172,7 @@ Kind ReadKind(const std::string& path, const Node& node, Problems& problems) {
   fields.Number("downMbit", {0, 1e7}, truth.link.down_bytes_per_second, kMbit);
   fields.Number("roundTripMilliseconds", {0, 1e6}, truth.link.round_trip_seconds, 1e-3);
   fields.Integer("memoryBytes", {0, int64_t{1} << 50}, truth.memory_limit_bytes);
+  fields.Number("loss", {0, 1e6}, truth.loss);
   fields.Number("noise", {0, 1, false, true}, truth.noise);
   fields.Number("lossProbability", {0, 0.5}, truth.loss_probability);
   fields.Number("awaySeconds", {0, 1e6}, truth.away_seconds);

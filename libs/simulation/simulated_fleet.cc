@@ -107,7 +107,7 @@ void SimulatedFleet::Begin() {
                      .choice = choices_[i],
                      .tokens = static_cast<int64_t>(Tokens(i) * parts_),
                      .link = truth.link,
-                     .loss = 1,
+                     .loss = truth.loss,
                      .memory_bytes = static_cast<int64_t>(choices_[i].cut_layer) * truth_.shape.block_bytes,
                      .memory_limit_bytes = truth.memory_limit_bytes};
     SendDown(i, FrameKind::kStepBegin, 0,

@@ -23,6 +23,7 @@ struct ClientTruth {
   double backward_seconds = 0;     // of one block and token
   double tail_seconds = 0;         // of one token
   scheduler::Link link;            // 0 is no limit
+  double loss = 1;                 // of its batches
   int64_t memory_limit_bytes = 0;  // 0: unknown
   // Every figure of a step is off by a factor, uniform in [1 - noise, 1 + noise].
   double noise = 0;

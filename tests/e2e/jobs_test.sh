@@ -17,7 +17,7 @@ namespace=demo
 steps=24
 PATH=$prefix/kube:$PATH
 
-scenarios=(example worker_killed aggregator_killed finished_unseen operator_killed storm drained suspended image_missing
+scenarios=(example worker_killed aggregator_killed finished_unseen operator_killed storm drained suspended adapted image_missing
   nowhere_to_run too_little_memory wrong_input deleted namespace_deleted upgraded)
 
 main() {
@@ -239,6 +239,24 @@ suspended() {
   k patch ftj quickstart --type=merge --patch='{"spec": {"suspend": false}}' >/dev/null
   completes
 }
+
+# A worker gets less of a processor, in place: its cut follows, and people are told why.
+adapted() {
+  local resources='{"requests": {"cpu": "50m"}, "limits": {"cpu": "50m"}}'
+  apply "s/steps: $steps/steps: 150/" '/^spec:/a\  scheduling: {policy: Makespan, paybackRounds: 50}'
+  wait_until 60 trains
+  k patch pod quickstart-worker-listings-0 --subresource=resize >/dev/null \
+    --patch="{\"spec\": {\"containers\": [{\"name\": \"splitft\", \"resources\": $resources}]}}"
+  wait_until 120 cut_is listings 1
+  [[ $(field '.status.clients[?(@.name=="listings")].reason') == *"times the median: cut "* ]] ||
+    fail "the reason is $(field '.status.clients[?(@.name=="listings")].reason')"
+  wait_until 30 is_told "client listings, from step"
+  wait_until 240 ended
+  state_is Complete || fail "the job is $(field .status.state), not Complete"
+  [[ $(k exec files -- cat "/files/$current/decisions.jsonl") == *APPLIED*listings* ]] || fail "no decisions.jsonl"
+}
+cut_is() { [[ $(field ".status.clients[?(@.name==\"$1\")].cutLayer") == "$2" ]]; }
+is_told() { [[ $(k get events.events.k8s.io --output=jsonpath='{.items[?(@.reason=="PlanApplied")].note}') == *"$1"* ]]; }
 
 image_missing() {
   apply '/name: tavern/a\      template: {spec: {containers: [{image: "nowhere.example/worker:1"}]}}'

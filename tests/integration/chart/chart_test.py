@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,9 @@ VARIANTS = {
     "a definition that goes with the chart": ["crds.keep=false"],
     "one replica": ["operator.replicas=1"],
     "named scrapers": ["networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.team=watchers"],
-    "Prometheus Operator": ["serviceMonitor.enabled=true", "serviceMonitor.labels.release=prometheus"],
+    "Prometheus Operator": ["serviceMonitor.enabled=true", "serviceMonitor.labels.release=prometheus",
+                            "prometheusRule.enabled=true", "prometheusRule.labels.release=prometheus",
+                            "dashboards.enabled=true"],
     "least": ["networkPolicy.enabled=false", "podDisruptionBudget.enabled=false", "aggregateClusterRoles=false"],
     "everything else": [
         "operator.image.tag=1.2.3", "operator.image.pullPolicy=Always", "imagePullSecrets[0].name=registry",
@@ -59,6 +62,19 @@ def rendered(*settings, release="splitft"):
     made = template(*settings, release=release)
     assert made.returncode == 0, made.stderr
     return {f"{each['kind']}/{each['metadata']['name']}": each for each in yaml.safe_load_all(made.stdout) if each}
+
+
+def metrics_in(query):
+    """The names of splitft's metrics in a query of Prometheus, without a histogram's endings."""
+    return {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"(?<![\w:])splitft_\w+", query)}
+
+
+# Of docs/metrics.md, which the programs' tests hold against what they register: name -> labels.
+METRICS = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in re.findall(
+    r"^\| `(splitft_\w+)` \| \w+ \| (.*?) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE)}
+# What nobody needs a curve of.
+NOT_SHOWN = {"splitft_build_info", "splitft_operator_workqueue_adds_total", "splitft_operator_workqueue_retries_total",
+             "splitft_operator_workqueue_queue_duration_seconds"}
 
 
 def kinds(objects):
@@ -145,6 +161,37 @@ class Rendered(unittest.TestCase):
         self.assertEqual((endpoint["port"], endpoint["honorLabels"]), ("metrics", True))
         one = rendered(*VARIANTS["Prometheus Operator"], *VARIANTS["one namespace"])[f"PodMonitor/{OPERATOR}-jobs"]
         self.assertEqual(one["spec"]["namespaceSelector"], {"matchNames": ["jobs"]})
+
+    def test_has_rules_whose_metrics_are_there_and_whose_alerts_say_what_to_do(self):
+        rule = rendered(*VARIANTS["Prometheus Operator"])[f"PrometheusRule/{OPERATOR}"]
+        self.assertEqual(rule["metadata"]["labels"]["release"], "prometheus")
+        pages = re.findall(r"^## (\w+)$", (ROOT / "docs/runbooks.md").read_text(), re.MULTILINE)
+        rules = [each for group in rule["spec"]["groups"] for each in group["rules"]]
+        alerts = [each for each in rules if "alert" in each]
+        self.assertCountEqual(pages, [each["alert"] for each in alerts])
+        for each in alerts:
+            self.assertEqual(each["annotations"]["runbook_url"], f"docs/runbooks.md#{each['alert'].lower()}")
+        for each in rules:
+            self.assertLessEqual(metrics_in(each["expr"]), METRICS.keys(), each)
+
+    def test_has_dashboards_whose_panels_ask_for_what_is_there(self):
+        made = subprocess.run([sys.executable, ROOT / "charts/make_dashboards.py", "--check"], stdout=subprocess.PIPE)
+        self.assertEqual(made.returncode, 0, made.stdout)
+        data = rendered(*VARIANTS["Prometheus Operator"])[f"ConfigMap/{OPERATOR}-dashboards"]["data"]
+        self.assertEqual({f"splitft-{name}.json" for name in ("fleet", "job", "client", "operator")}, data.keys())
+        shown = set()
+        for name, text in data.items():
+            for panel in json.loads(text)["panels"]:
+                for target in panel["targets"]:
+                    with self.subTest(dashboard=name, panel=panel["title"]):
+                        found = metrics_in(target["expr"])
+                        self.assertTrue(found)
+                        self.assertLessEqual(found, METRICS.keys())
+                        labels = set().union(*(METRICS[metric] for metric in found)) | {"le"}
+                        used = re.findall(r"{{(\w+)}}", target["legendFormat"])
+                        self.assertLessEqual(set(used), labels)
+                        shown |= found
+        self.assertEqual(METRICS.keys() - shown - NOT_SHOWN, set(), "no panel shows these")
 
     def test_tells_the_operator_who_scrapes_aggregators(self):
         def arguments(*settings):
@@ -246,7 +293,7 @@ class Served(unittest.TestCase):
         for monitor in MONITORS:
             cls.accept(yaml.safe_dump(monitor))
         cls.accept(DEFINITION.read_text())
-        cls.wait_for("get", "finetunejobs.splitft.io,servicemonitors.monitoring.coreos.com,podmonitors.monitoring.coreos.com", "--all-namespaces")
+        cls.wait_for("get", "finetunejobs.splitft.io,servicemonitors.monitoring.coreos.com,podmonitors.monitoring.coreos.com,prometheusrules.monitoring.coreos.com", "--all-namespaces")
         for version in ("splitft.io/v1alpha1", "monitoring.coreos.com/v1"):
             cls.wait_for("get", "--raw", f"/openapi/v3/apis/{version}")
 
@@ -345,7 +392,17 @@ def monitors(kind, endpoints, **properties):
                         endpoints: {"type": "array", "items": endpoint}, **properties}}}}}}]}}
 
 
+RULES = monitors("PrometheusRule", "groups")
+RULES["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = {
+    "type": "object", "properties": {"groups": {"type": "array", "items": {
+        "type": "object", "required": ["name"], "properties": {
+            "name": {"type": "string"}, "rules": {"type": "array", "items": {
+                "type": "object", "required": ["expr"], "properties": {
+                    **{name: {"type": "string"} for name in ("record", "alert", "expr", "for")},
+                    **{name: {"type": "object", "additionalProperties": {"type": "string"}}
+                       for name in ("labels", "annotations")}}}}}}}}}
 MONITORS = [
+    RULES,
     monitors("ServiceMonitor", "endpoints"),
     monitors("PodMonitor", "podMetricsEndpoints", namespaceSelector={"type": "object", "properties": {
         "any": {"type": "boolean"}, "matchNames": {"type": "array", "items": {"type": "string"}}}}),
