@@ -92,6 +92,8 @@ class Coordinator {
   absl::Status ApplyPlan();
   absl::Status RefusePlan(const control::Plan& plan, const std::string& why);
   absl::Status Decided(const control::Plan& plan) const;
+  // A client that is lost while it loads what a plan needs may have been lost to that: the job goes on as it is.
+  absl::Status ForgoPlanOf(const Member& member);
   // Tells a client what the plan under way has for it, if anything.
   absl::Status SendPrepare(size_t client);
   absl::Status HandlePrepared(const Member& member, const protocol::Frame& frame);

@@ -87,6 +87,14 @@ absl::Status Coordinator::HandlePrepared(const Member& member, const Frame& fram
   return absl::OkStatus();
 }
 
+absl::Status Coordinator::ForgoPlanOf(const Member& member) {
+  const auto client = static_cast<size_t>(&member - parts_.roster.members().data());
+  if (!plan_.has_value() || !plan_->waiting.contains(client)) {
+    return absl::OkStatus();
+  }
+  return RefusePlan(control::Plan(plan_->plan), absl::StrCat("client ", member.name, " was lost while it prepared"));
+}
+
 absl::Status Coordinator::RefusePlan(const control::Plan& plan, const std::string& why) {
   plan_state_.set_number(plan.number());
   plan_state_.set_state(control::PlanState::REFUSED);

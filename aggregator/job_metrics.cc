@@ -72,6 +72,10 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
           metrics.AddGauge({"splitft_client_peak_memory_bytes", "The most that its worker has used.", OfClient()})),
       client_memory_limit_(
           metrics.AddGauge({"splitft_client_memory_limit_bytes", "What its worker may use; 0: unknown.", OfClient()})) {
+  // There from the beginning, so that a first one is seen as an increase.
+  steps_.Increment({name_space_, job_}, 0);
+  plans_.Increment({name_space_, job_, "applied"}, 0);
+  plans_.Increment({name_space_, job_, "refused"}, 0);
 }
 
 void JobMetrics::Take(const control::JobEvent& event) {

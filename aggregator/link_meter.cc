@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,9 @@ constexpr size_t kUnknowns = 3;
 using Vector = std::array<double, kUnknowns>;
 // Faster than a byte per this is not measured.
 constexpr double kLeastSecondsPerByte = 1e-12;
+
+// To how much of it another part must bring the squared error.
+constexpr double kLessByAnother = 0.9;
 
 struct Row {
   Vector factors{};
@@ -140,15 +144,17 @@ void LinkMeter::End() {
     steps_.pop_front();
   }
   std::vector<Exchange> exchanges;
+  std::set<FrameKind> kinds;
   for (const auto& step : steps_) {
     for (const auto& [kind, exchange] : step) {
       exchanges.push_back(exchange);
+      kinds.insert(kind);
     }
   }
-  link_ = Fit(exchanges);
+  link_ = Fit(exchanges, kinds.size() >= kUnknowns);
 }
 
-scheduler::Link LinkMeter::Fit(std::span<const Exchange> exchanges) {
+scheduler::Link LinkMeter::Fit(std::span<const Exchange> exchanges, bool round_trip) {
   std::vector<Row> rows;
   for (const Exchange& exchange : exchanges) {
     // Relative errors: a slow step must not outweigh all others.
@@ -158,8 +164,12 @@ scheduler::Link LinkMeter::Fit(std::span<const Exchange> exchanges) {
   }
   Vector best{};
   double least = SquaredError(rows, best);
-  for (unsigned mask = 1; mask < 1U << kUnknowns; ++mask) {
-    if (const std::optional<Vector> x = Solve(rows, mask); x.has_value() && SquaredError(rows, *x) < least) {
+  for (const unsigned mask : {1U, 2U, 4U, 3U, 5U, 6U, 7U}) {
+    if ((mask & 4U) != 0 && !round_trip) {
+      continue;
+    }
+    const std::optional<Vector> x = Solve(rows, mask);
+    if (x.has_value() && SquaredError(rows, *x) < kLessByAnother * least) {
       least = SquaredError(rows, *x);
       best = *x;
     }

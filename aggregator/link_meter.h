@@ -42,8 +42,10 @@ class LinkMeter {
     double seconds = 0;
   };
   // The link under which the exchanges take what they took, by least squares of the relative errors, no part below
-  // zero: one of zero is faster than can be measured.
-  static scheduler::Link Fit(std::span<const Exchange> exchanges);
+  // zero: one of zero is faster than can be measured. The fewer parts the better, unless another explains a good deal
+  // more. `round_trip`: whether the exchanges are of three kinds, so that it can be told from the rest; else it is in
+  // the bandwidths.
+  static scheduler::Link Fit(std::span<const Exchange> exchanges, bool round_trip);
 
  private:
   struct Departure {

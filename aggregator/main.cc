@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -76,7 +77,11 @@ control::ModelFacts FactsOf(const train::JobSetup& setup) {
   // Attention's and the MLP's products, at most three in the latter; and of a batch about what a block's backward pass
   // keeps of its rows.
   const int64_t weights = config.hidden_size * (4 * config.hidden_size + 3 * config.intermediate_size);
-  const int64_t rows = int64_t{training.batch_size} * training.sequence_length;
+  int64_t batch = 1;
+  for (const spec::Client& client : setup.job.clients) {
+    batch = std::max<int64_t>(batch, client.batch_size);
+  }
+  const int64_t rows = batch * training.sequence_length;
   const int64_t kept = rows * (8 * config.hidden_size + 2 * config.intermediate_size);
   control::ModelFacts facts;
   facts.set_block_count(config.block_count);

@@ -4,6 +4,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -110,6 +111,12 @@ class ProgressHub::Stream {
   std::optional<ProgressView> view() const SPLITFT_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     return view_;
+  }
+
+  // The number of the last plan that was made; 0 where nothing is planned.
+  uint64_t last_plan() const SPLITFT_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return pilot_.has_value() ? pilot_->last_number() : 0;
   }
 
   // There will be no other call.
@@ -287,8 +294,13 @@ void ProgressHub::Follow(const kube::ObjectKey& job, const Source& source) {
   if (stream != nullptr && stream->source() == source) {
     return;
   }
-  former =
-      std::exchange(stream, std::make_shared<Stream>(clock_, source, [this, job](bool news) { listener_(job, news); }));
+  // Numbers go on over a job's aggregators: a status that has told of one does not tell of its namesake.
+  Source next = source;
+  if (stream != nullptr && stream->source().job_uid == source.job_uid) {
+    next.first_plan = std::max(next.first_plan, stream->last_plan() + 1);
+  }
+  former = std::exchange(
+      stream, std::make_shared<Stream>(clock_, std::move(next), [this, job](bool news) { listener_(job, news); }));
 }
 
 void ProgressHub::Forget(const kube::ObjectKey& job) {

@@ -45,7 +45,7 @@ main() {
       build) has_own_torch || install_wheels torch.txt torch-2.11.0 "1.3 GB" ;;
       test) install_python pyref.txt pyref "6 GB" ;;
       kube) install_go_programs kube "at most 0.2 GB, 3.5 GB while building, 7 minutes on 2 cores" ;;
-      cluster) install_go_programs cluster "0.5 GB, 4.5 GB while building, 6 minutes on 2 cores" ;;
+      cluster) install_go_programs cluster "0.7 GB, 5.5 GB while building, 9 minutes on 2 cores" ;;
       bench-kube) install_go_programs bench-kube "0.1 GB, 1.5 GB while building, 2 minutes on 2 cores" ;;
       cuda) has_cuda_toolkit || install_wheels cuda.txt cuda "3.2 GB" ;;
     esac

@@ -13,8 +13,8 @@ namespace splitft::protocol {
 // A number is its integer, -127 to 127, times its row's scale: the row's largest absolute value / 127, or 0 where all
 // of it is 0. The payload of N rows of D numbers: N scales, then N * D integers.
 
-// The largest scale that a receiver takes: times any int8 it is finite.
-inline constexpr float kInt8MaxScale = 0x1.fffffep+120F;
+// The largest scale that a receiver takes: times any int8 it is finite, in bf16 too.
+inline constexpr float kInt8MaxScale = 0x1.fep+120F;
 // The least that is written, but for 0: 2^16 over it is finite.
 inline constexpr float kInt8MinScale = 0x1p-110F;
 

@@ -32,6 +32,8 @@ std::optional<StepFigures> FiguresOf(const control::JobEvent& event) {
     return std::nullopt;
   }
   StepFigures figures{.step = event.step(),
+                      .total_steps = event.total_steps(),
+                      .attempt = event.attempt(),
                       .seconds = event.figures().seconds(),
                       .server_forward_seconds = event.figures().server_forward_seconds(),
                       .server_backward_seconds = event.figures().server_backward_seconds(),

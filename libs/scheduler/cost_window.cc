@@ -61,8 +61,11 @@ void CostWindow::Add(const StepFigures& figures) {
   if (steps_.size() > kSteps) {
     steps_.pop_front();
   }
+  highest_run_.resize(figures.clients.size(), 0);
   double block_tokens = 0;
-  for (const ClientFigures& client : figures.clients) {
+  for (size_t i = 0; i < figures.clients.size(); ++i) {
+    const ClientFigures& client = figures.clients[i];
+    highest_run_[i] = std::max(highest_run_[i], client.choice.cut_layer);
     block_tokens += static_cast<double>(client.tokens) * static_cast<double>(TrunkEnd() - client.choice.cut_layer);
   }
   if (block_tokens > 0) {
@@ -97,7 +100,7 @@ int CostWindow::HighestCut(size_t client) const {
     const double room = 0.9 * static_cast<double>(now.memory_limit_bytes) - static_cast<double>(now.memory_bytes);
     const auto more =
         static_cast<int>(std::clamp(std::floor(room / static_cast<double>(shape_.block_bytes)), 0.0, 1e6));
-    highest = std::min(highest, now.choice.cut_layer + more);
+    highest = std::min(highest, highest_run_[client] + more);
   }
   return highest;
 }
@@ -174,6 +177,27 @@ double CostWindow::Correction(const Fleet& fleet) const {
   }
   const double predicted = Predict(fleet, now).seconds;
   return predicted > 0 ? Median(values, count) / predicted : 1;
+}
+
+std::vector<double> CostWindow::Losses() const {
+  const std::vector<const StepFigures*> steps = Addresses(steps_, 0, steps_.size());
+  std::vector<double> losses;
+  double sum = 0;
+  size_t known = 0;
+  for (size_t i = 0; i < job_.clients.size(); ++i) {
+    const double loss = MedianOf<StepFigures>(steps, [&](const StepFigures& step) { return step.clients[i].loss; });
+    losses.push_back(loss);
+    if (loss > 0) {
+      sum += loss;
+      ++known;
+    }
+  }
+  for (double& loss : losses) {
+    if (!(loss > 0) && known > 0) {
+      loss = sum / static_cast<double>(known);
+    }
+  }
+  return losses;
 }
 
 std::vector<Choice> CostWindow::Choices() const {

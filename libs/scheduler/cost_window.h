@@ -28,6 +28,10 @@ class CostWindow {
   const StepFigures& newest() const { return steps_.back(); }
   // The fleet as measured. Not empty.
   Fleet Fit() const;
+  // Whether the aggregator has run a block yet, so that it is known what that takes.
+  bool knows_server() const { return !server_.empty(); }
+  // Of each client the median loss; the mean of the others' where it had no token with a loss.
+  std::vector<double> Losses() const;
   // The choices that the newest step was run by. Not empty.
   std::vector<Choice> Choices() const;
   // What `next` must seem to gain so that it is 99 % sure to gain anything: as a share of a step as it is (or,
@@ -48,6 +52,7 @@ class CostWindow {
   const spec::FineTuneJob& job_;
   const ModelShape shape_;
   std::deque<StepFigures> steps_;
+  std::vector<int> highest_run_;  // of each client, the highest cut yet: what its peak of memory is of
   // Of the last steps in which the aggregator had blocks to run: where it has none, what they would cost is what they
   // did.
   std::deque<ServerCost> server_;

@@ -7,6 +7,12 @@
 #include "libs/scheduler/control.h"
 
 namespace splitft::scheduler {
+namespace {
+
+// Of a plan's number the lower bits count, the upper ones say who leads.
+constexpr unsigned kCountBits = 32;
+
+}  // namespace
 
 Pilot::Pilot(const spec::FineTuneJob& job, uint64_t first_number) : job_(job), number_(first_number - 1) {}
 
@@ -27,18 +33,25 @@ std::optional<control::Plan> Pilot::OnEvent(const control::JobEvent& event, cons
     return std::nullopt;
   }
   planner_->Observe(*figures);
+  const control::PlanState& last = event.plan();
+  if (last.number() >> kCountBits > number_ >> kCountBits) {
+    return std::nullopt;  // who leads now plans
+  }
+  if (last.number() == number_ && last.state() == control::PlanState::PREPARING) {
+    return std::nullopt;  // the next one begins where this one leads
+  }
   std::optional<Plan> plan = planner_->Decide();
   if (!plan.has_value()) {
     return std::nullopt;
   }
   sent_ = *std::move(plan);
-  number_ = std::max(number_, event.plan().number()) + 1;
+  number_ = std::max(number_, last.number()) + 1;
   return MessageOf(*sent_, number_, job_uid);
 }
 
 void Pilot::NotSent() {
   sent_.reset();
-  planner_->Refused();
+  planner_->Refused(/*for_good=*/false);
 }
 
 void Pilot::TakeOutcome(const control::PlanState& state) {
@@ -52,7 +65,8 @@ void Pilot::TakeOutcome(const control::PlanState& state) {
     sent_.reset();
   } else if (state.state() == control::PlanState::REFUSED) {
     news_.push_back(absl::StrCat("step ", state.step(), ": a plan was refused: ", state.message()));
-    NotSent();
+    sent_.reset();
+    planner_->Refused(/*for_good=*/true);
   }
 }
 

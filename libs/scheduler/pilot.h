@@ -17,13 +17,16 @@ namespace splitft::scheduler {
 class Pilot {
  public:
   // The job outlives the pilot. Plans are numbered from `first_number` on, or from the number that the aggregator saw
-  // last: of two that both think they lead, the one with the greater first number is heard.
+  // last. The upper 32 bits of `first_number` say who leads: a pilot that sees a greater leader's plan plans no more.
   explicit Pilot(const spec::FineTuneJob& job, uint64_t first_number = 1);
 
   // Takes the job's next event. Returns the plan to be sent, if it is time for one.
   std::optional<control::Plan> OnEvent(const control::JobEvent& event, const std::string& job_uid);
   // The plan that OnEvent returned last could not be sent.
   void NotSent();
+
+  // The number of the last plan, or one less than the first.
+  uint64_t last_number() const { return number_; }
 
   // What came of plans since the last call, as lines for people: `step 12: bank: forward 0.41 s/block ...`.
   std::vector<std::string> TakeNews();

@@ -18,6 +18,8 @@ constexpr double kLeastGain = 0.05;
 constexpr double kGainAtOnce = 0.15;
 // A plan that does not show in the figures by then is taken for lost.
 constexpr int kRoundsToArrive = 3;
+// How long what was refused is not asked for again.
+constexpr int kRoundsBarred = 20;
 // How much of its doubt a round leaves: half is gone after some 14.
 constexpr double kDoubtKept = 0.95;
 // How many of the choices that the job was run by are remembered.
@@ -31,20 +33,23 @@ bool SameChoices(const StepFigures& a, const StepFigures& b) {
 }  // namespace
 
 Planner::Planner(const spec::FineTuneJob& job, const ModelShape& shape)
-    : job_(job), codecs_(AllowedCodecs(job)), window_(job, shape), total_steps_(job.training.steps) {}
+    : job_(job), codecs_(AllowedCodecs(job)), window_(job, shape) {}
 
 void Planner::Observe(const StepFigures& figures) {
   if (figures.step <= last_step_) {
     return;
   }
   last_step_ = figures.step;
+  const bool started_over = attempt_ != 0 && figures.attempt != attempt_;
+  attempt_ = figures.attempt;
   wrong_ = WhatIsWrong(figures);
   if (figures.clients.size() != job_.clients.size()) {
     wrong_ = absl::StrCat("step ", figures.step, " has figures of ", figures.clients.size(), " clients; the job has ",
                           job_.clients.size());
   }
-  // The first step also loads and touches everything for the first time.
-  if (!wrong_.empty() || figures.step == 1) {
+  // The first step also loads and touches everything for the first time, and one that was started over waited for
+  // somebody.
+  if (!wrong_.empty() || figures.step == 1 || started_over) {
     return;
   }
   const bool changed = !window_.empty() && !SameChoices(window_.newest(), figures);
@@ -58,15 +63,30 @@ bool Planner::RoundIsOver() const {
 }
 
 bool Planner::Arrived() {
-  if (awaited_.has_value() && window_.Choices() != *awaited_ &&
-      last_step_ - awaited_since_ < int64_t{kRoundsToArrive} * job_.scheduling.round_steps) {
+  if (!awaited_.has_value() || window_.Choices() == *awaited_) {
+    awaited_.reset();
+    return true;
+  }
+  if (last_step_ - awaited_since_ < int64_t{kRoundsToArrive} * job_.scheduling.round_steps) {
     return false;
   }
-  awaited_.reset();
+  Refused(/*for_good=*/false);
   return true;
 }
 
+void Planner::Refused(bool for_good) {
+  if (for_good && awaited_.has_value()) {
+    barred_.push_back({*awaited_, last_step_ + int64_t{kRoundsBarred} * job_.scheduling.round_steps});
+    if (barred_.size() > kMostTried) {
+      barred_.erase(barred_.begin());
+    }
+  }
+  awaited_.reset();
+  promised_ = 0;  // what was not done has not fallen short
+}
+
 std::optional<Plan> Planner::Hold(std::string why) {
+  seemed_to_pay_ = false;
   holding_ = std::move(why);
   return std::nullopt;
 }
@@ -85,6 +105,9 @@ std::optional<Plan> Planner::Decide() {
   if (!Arrived()) {
     return Hold("the last plan is on its way");
   }
+  if (!window_.knows_server()) {
+    return Hold("what the aggregator takes for a block is unknown: it has run none yet");
+  }
   const Fleet fleet = window_.Fit();
   const std::vector<Choice> now = window_.Choices();
   const double correction = window_.Correction(fleet);
@@ -99,6 +122,9 @@ std::optional<Plan> Planner::Decide() {
   const Prediction after = Predict(fleet, next);
   if (next == now) {
     return Hold("");
+  }
+  if (IsBarred(next)) {
+    return Hold("the best plan was refused, and is not asked for again yet");
   }
   Plan plan{.step = last_step_,
             .changes = {},
@@ -121,6 +147,7 @@ std::optional<Plan> Planner::Decide() {
     }
   }
   plan.fleet = fleet;
+  seemed_to_pay_ = false;
   promised_ = plan.seconds_then;
   awaited_ = next;
   awaited_since_ = last_step_;
@@ -129,11 +156,11 @@ std::optional<Plan> Planner::Decide() {
 }
 
 std::vector<Choice> Planner::Next(const Fleet& fleet, const std::vector<Choice>& now, double correction) const {
-  std::vector<double> losses;
-  for (const ClientFigures& client : window_.newest().clients) {
-    losses.push_back(client.loss);
-  }
-  std::vector<Choice> best = Choose(job_.scheduling, {.fleet = fleet, .now = now, .losses = losses, .codecs = codecs_});
+  const std::vector<double> losses = window_.Losses();
+  // The limit is of real seconds, the search is by predicted ones.
+  spec::Scheduling scheduling = job_.scheduling;
+  scheduling.step_seconds /= correction;
+  std::vector<Choice> best = Choose(scheduling, {.fleet = fleet, .now = now, .losses = losses, .codecs = codecs_});
   if (job_.scheduling.policy != spec::SchedulingPolicy::kMakespan) {
     return best;
   }
@@ -158,6 +185,15 @@ double Planner::CorrectionOf(const std::vector<Choice>& choices, double otherwis
   return tried == tried_.end() ? otherwise : tried->correction;
 }
 
+bool Planner::WasTried(const std::vector<Choice>& choices) const {
+  return std::any_of(tried_.begin(), tried_.end(), [&](const Tried& tried) { return tried.choices == choices; });
+}
+
+bool Planner::IsBarred(const std::vector<Choice>& choices) const {
+  return std::any_of(barred_.begin(), barred_.end(),
+                     [&](const Barred& barred) { return barred.until_step > last_step_ && barred.choices == choices; });
+}
+
 void Planner::Remember(const std::vector<Choice>& choices, double correction) {
   std::erase_if(tried_, [&](const Tried& tried) { return tried.choices == choices; });
   tried_.push_back({choices, correction});
@@ -170,10 +206,12 @@ bool Planner::Pays(const Plan& plan, const std::vector<Choice>& next) {
   // A plan is judged by what its policy is after. Budget's own limit may force one that saves nothing.
   const bool of_server = job_.scheduling.policy == spec::SchedulingPolicy::kBudget &&
                          plan.seconds_now <= job_.scheduling.step_seconds * (1 + kLeastGain);
-  const double least = std::max({kLeastGain, window_.GainMargin(next, of_server), doubt_});
+  // What was measured where the job was before is not in doubt.
+  const double doubt = WasTried(next) ? 0 : doubt_;
+  const double least = std::max({kLeastGain, window_.GainMargin(next, of_server), doubt});
   const double now = of_server ? plan.server_seconds_now : plan.seconds_now;
   const double then = of_server ? plan.server_seconds_then : plan.seconds_then;
-  const double gain = (now - then) / now;
+  const double gain = now > 0 ? (now - then) / now : 0;
   const bool seen_before = std::exchange(seemed_to_pay_, gain > least);
   const auto share = [](double value) { return absl::StrCat(static_cast<int>(100 * value + 0.5), " %"); };
   if (!(gain > least)) {
@@ -187,8 +225,8 @@ bool Planner::Pays(const Plan& plan, const std::vector<Choice>& next) {
   }
   // What it costs: the clients load blocks, which disturbs a step or so.
   int64_t steps = int64_t{job_.scheduling.payback_rounds} * job_.scheduling.round_steps;
-  if (total_steps_ > 0) {
-    steps = std::min(steps, total_steps_ - plan.step);
+  if (const int64_t total = window_.newest().total_steps; total > 0) {
+    steps = std::min(steps, total - plan.step);
   }
   if (gain * static_cast<double>(steps) <= 1) {
     holding_ =

@@ -48,8 +48,9 @@ class Planner {
   void Observe(const StepFigures& figures);
   // The next plan, once per round at most.
   std::optional<Plan> Decide();
-  // The job did not follow the last plan: it is not waited for.
-  void Refused() { awaited_.reset(); }
+  // The job did not follow the last plan: it is not waited for. `for_good`: it was told why it cannot, and the same is
+  // not asked of it again for a while.
+  void Refused(bool for_good);
 
   // Why the last Decide changed nothing; empty where there is nothing to be said. For people.
   const std::string& holding() const { return holding_; }
@@ -62,6 +63,8 @@ class Planner {
   bool Arrived();
   // Measured against predicted seconds where the job was last run by `choices`; `otherwise` where it never was.
   double CorrectionOf(const std::vector<Choice>& choices, double otherwise) const;
+  bool WasTried(const std::vector<Choice>& choices) const;
+  bool IsBarred(const std::vector<Choice>& choices) const;
   void Remember(const std::vector<Choice>& choices, double correction);
   // The best of what the policy says and, for Makespan, of what was tried before.
   std::vector<Choice> Next(const Fleet& fleet, const std::vector<Choice>& now, double correction) const;
@@ -72,13 +75,18 @@ class Planner {
   const std::vector<spec::Codec> codecs_;
   CostWindow window_;
   int64_t last_step_ = 0;     // that figures came of
+  int64_t attempt_ = 0;       // likewise
   int64_t decided_step_ = 0;  // that Decide was asked at
-  int64_t total_steps_ = 0;
-  int fresh_ = 0;  // steps seen since the choices were last changed
+  int fresh_ = 0;             // steps seen since the choices were last changed
   struct Tried {
     std::vector<Choice> choices;
     double correction = 1;
   };
+  struct Barred {
+    std::vector<Choice> choices;
+    int64_t until_step = 0;
+  };
+  std::vector<Barred> barred_;  // what the job could not do
   std::vector<Tried> tried_;    // the latest last
   double promised_ = 0;         // a step's seconds by the last plan; 0: not waited for
   bool seemed_to_pay_ = false;  // another plan, in the last round

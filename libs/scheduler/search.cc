@@ -206,10 +206,18 @@ class Search {
     };
     best.up = GoldenSection(least_.up, most_.up, with_back);
     with_back(best.up);
-    if (parts_ > 1) {
-      best.compute = GoldenSection(least_.compute, most_.compute, [&](double compute) {
-        return worth(Try({best.up, best.back, compute}, /*whole=*/false));
-      });
+    if (parts_ > 1) {  // by turns, since each moves where the others are best
+      for (int turn = 0; turn < 2; ++turn) {
+        best.compute = GoldenSection(least_.compute, most_.compute, [&](double compute) {
+          return worth(Try({best.up, best.back, compute}, /*whole=*/false));
+        });
+        best.up = GoldenSection(least_.up, most_.up, [&](double up) {
+          return worth(Try({up, best.back, best.compute}, /*whole=*/false));
+        });
+        best.back = GoldenSection(least_.back, most_.back, [&](double back) {
+          return worth(Try({best.up, back, best.compute}, /*whole=*/false));
+        });
+      }
     }
     return Polished(best, worth);
   }

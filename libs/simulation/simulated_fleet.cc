@@ -57,10 +57,13 @@ scheduler::StepFigures SimulatedFleet::Step() {
   // The machine takes the step that is begun; ParseJob and the numbers' order leave it nothing to refuse.
   static_cast<void>(machine_.BeginStep(step_, attempt_));
   Begin();
-  while (const std::optional<double> lost_at = DrawLoss()) {
-    if (Run(start + *lost_at)) {
+  // Somebody is lost now and then, at some moment of a step as long as the last one; the others wait for his return.
+  while (const std::optional<size_t> lost = DrawLoss()) {
+    const double begun = now_;
+    if (Run(begun + Draw() * last_seconds_)) {
       break;  // it was over before
     }
+    now_ = std::max(now_, server_) + truth_.clients[*lost].away_seconds;
     ++restarts_;
     static_cast<void>(machine_.Restart(++attempt_));
     Begin();
@@ -71,7 +74,10 @@ scheduler::StepFigures SimulatedFleet::Step() {
   now_ = std::max(now_, server_) + truth_.server.other_seconds;
   ++step_;
   figures_.step = static_cast<int64_t>(step_);
+  figures_.total_steps = job_.training.steps;
+  figures_.attempt = attempt_;
   figures_.seconds = now_ - start;
+  last_seconds_ = figures_.seconds;
   figures_.server_wait_seconds = figures_.seconds - figures_.server_forward_seconds - figures_.server_backward_seconds -
                                  truth_.server.other_seconds;
   for (ClientState& state : states_) {
@@ -80,12 +86,11 @@ scheduler::StepFigures SimulatedFleet::Step() {
   return std::move(figures_);
 }
 
-// Which client is lost in this attempt, and how long after its beginning; now_ moves on to its return.
-std::optional<double> SimulatedFleet::DrawLoss() {
-  for (const ClientTruth& client : truth_.clients) {
-    if (client.loss_probability > 0 && Draw() < client.loss_probability) {
-      now_ += client.away_seconds;
-      return client.away_seconds;
+// Which client is lost in this attempt, if any.
+std::optional<size_t> SimulatedFleet::DrawLoss() {
+  for (size_t i = 0; i < truth_.clients.size(); ++i) {
+    if (truth_.clients[i].loss_probability > 0 && Draw() < truth_.clients[i].loss_probability) {
+      return i;
     }
   }
   return std::nullopt;

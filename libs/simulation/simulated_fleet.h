@@ -97,7 +97,7 @@ class SimulatedFleet {
   void Begin();
   // Whether the step came to its end; false: a client was lost at `lost_at`.
   bool Run(double lost_at);
-  std::optional<double> DrawLoss();
+  std::optional<size_t> DrawLoss();
   void AtClient(const Event& event);
   // Has an idle client begin what it has to do next, if anything.
   void Compute(size_t client, double when);
@@ -123,6 +123,7 @@ class SimulatedFleet {
   uint64_t step_ = 0;
   uint32_t attempt_ = 1;
   int64_t restarts_ = 0;
+  double last_seconds_ = 1;  // of the last step
 
   // The step under way.
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;

@@ -101,26 +101,24 @@ void AnnouncePlan(const JobSnapshot& snapshot, Plan* plan) {
     return;
   }
   const PlanView& now = *snapshot.progress->plan;
-  const Json told = snapshot.status.is_object() ? snapshot.status.value("plan", Json::object()) : Json::object();
-  const std::string state = told.value("state", "");
-  const bool news = told.value("number", uint64_t{0}) != now.number || (state != "Applied" && state != "Refused");
-  if (!news) {
-    return;
+  const Json last = snapshot.status.is_object() ? snapshot.status.value("plan", Json::object()) : Json::object();
+  const uint64_t number = last.value("number", uint64_t{0});
+  const std::string state = last.value("state", "");
+  // Of one that was being prepared for, nothing has been told yet.
+  const uint64_t told = number > 0 && state != "Applied" && state != "Refused" ? number - 1 : number;
+  for (const ClientProgress& client : snapshot.progress->clients) {
+    if (client.plan > told) {
+      plan->notices.push_back({.warning = false,
+                               .reason = "PlanApplied",
+                               .action = "Plan",
+                               .note = absl::StrCat("client ", client.name, ": ", client.reason)});
+    }
   }
-  if (now.state == "REFUSED") {
+  if (now.state == "REFUSED" && now.number > told) {
     plan->notices.push_back({.warning = true,
                              .reason = "PlanRefused",
                              .action = "Plan",
                              .note = absl::StrCat("before step ", now.step + 1, ": ", now.message)});
-  }
-  for (const ClientProgress& client : snapshot.progress->clients) {
-    if (now.state == "APPLIED" && client.plan == now.number) {
-      plan->notices.push_back(
-          {.warning = false,
-           .reason = "PlanApplied",
-           .action = "Plan",
-           .note = absl::StrCat("client ", client.name, ", from step ", now.step + 1, " on: ", client.reason)});
-    }
   }
 }
 

@@ -38,9 +38,12 @@ std::string Short(int64_t seconds) {
                           : absl::StrCat(seconds / 86'400, "d", seconds / 3600 % 24, "h");
 }
 
-// "APPLIED" as Kubernetes writes words: Applied.
+// "APPLIED" as Kubernetes writes words: Applied; empty for what is none.
 std::string PlanStateName(const PlanView& plan) {
   std::string name = absl::AsciiStrToLower(plan.state);
+  if (name.empty() || name == "none") {
+    return "";
+  }
   name.front() = absl::ascii_toupper(static_cast<unsigned char>(name.front()));
   return name;
 }
@@ -205,7 +208,9 @@ void AddProgress(const JobSnapshot& snapshot, const Outcome& outcome, Json* stat
   (*status)["summary"]["steps"] = absl::StrCat(progress.step, "/", progress.total_steps);
   (*status)["summary"]["remaining"] =
       outcome.state == JobState::kRunning && progress.step > 0 ? Short(RemainingSeconds(progress)) : "";
-  if (progress.plan.has_value()) {
+  if (!progress.plan.has_value() || PlanStateName(*progress.plan).empty()) {
+    status->erase("plan");  // another aggregator has begun anew, or says what is not known here
+  } else {
     (*status)["plan"] = {{"number", progress.plan->number},
                          {"state", PlanStateName(*progress.plan)},
                          {"step", progress.plan->step},

@@ -250,7 +250,7 @@ adapted() {
   wait_until 120 cut_is listings 1
   [[ $(field '.status.clients[?(@.name=="listings")].reason') == *"times the median: cut "* ]] ||
     fail "the reason is $(field '.status.clients[?(@.name=="listings")].reason')"
-  wait_until 30 is_told "client listings, from step"
+  wait_until 30 is_told "client listings: "
   wait_until 240 ended
   state_is Complete || fail "the job is $(field .status.state), not Complete"
   [[ $(k exec files -- cat "/files/$current/decisions.jsonl") == *APPLIED*listings* ]] || fail "no decisions.jsonl"

@@ -118,15 +118,15 @@ class AdaptiveTest(unittest.TestCase):
         self.assertLess(worst, 1e-5)
 
     def test_what_a_wire_carries_is_measured(self):
-        limits = {"hospital": (50, 20), "bank": (10, 40), "factory": (4, 8)}
+        limits = {"hospital": (20, 10), "bank": (10, 20), "factory": (4, 8)}
         fleet = self.fleet(slow="", links=limits)
         job = Job(fleet, self.folder / "links", "Static", steps=8)
         for client in job.steps[-1]["clients"]:
             up, down = limits[client["name"]]
             found = [client[f"{way}_bytes_per_second"] * 8e-6 for way in ("up", "down")]
             print(client["name"], "Mbit/s up and down:", (up, down), "measured", [round(mbit, 1) for mbit in found])
-            self.assertLess(abs(found[0] - up), 0.25 * up)
-            self.assertLess(abs(found[1] - down), 0.25 * down)
+            self.assertLess(abs(found[0] - up), 0.4 * up)
+            self.assertLess(abs(found[1] - down), 0.4 * down)
 
 
 if __name__ == "__main__":

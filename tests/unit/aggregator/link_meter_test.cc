@@ -111,6 +111,22 @@ TEST(LinkMeter, ExplainsWithoutATailWhatItCan) {
   ExpectLink(meter.link(), link, 0.01);
 }
 
+// Two kinds of exchange cannot tell three unknowns apart: what they say must not jump.
+TEST(LinkMeter, WithoutATailPutsTheRoundTripIntoTheBandwidths) {
+  WiredClient client({.up_bytes_per_second = 2.5e6, .down_bytes_per_second = 2.5e6, .round_trip_seconds = 0.2});
+  LinkMeter meter;
+  for (int i = 0; i < 12; ++i) {
+    const double disturbance = 0.03 * (i % 3);
+    meter.Begin();
+    client.Exchange(meter, FrameKind::kStepBegin, kAdapters, FrameKind::kHiddenUp, kRows, disturbance);
+    client.Exchange(meter, FrameKind::kGradientDown, kRows, FrameKind::kStepEnd, kAdapters, 0);
+    meter.End();
+    EXPECT_NEAR(meter.link().up_bytes_per_second, 1.9e6, 0.2e6) << "step " << i;
+    EXPECT_NEAR(meter.link().down_bytes_per_second, 1.9e6, 0.2e6) << "step " << i;
+    EXPECT_EQ(meter.link().round_trip_seconds, 0);
+  }
+}
+
 TEST(LinkMeter, LeavesOutWhatIsNoAnswer) {
   LinkMeter meter;
   meter.Begin();

@@ -217,12 +217,11 @@ TEST_F(Decides, APlanIsShownAndToldOnce) {
   c().ChangeLeader();
   c().set_progress(progress);
   c().Settle();
-  EXPECT_THAT(told(), testing::ElementsAre("client bank, from step 11 on: slow: cut 2 -> 1"));
+  EXPECT_THAT(told(), testing::ElementsAre("client bank: slow: cut 2 -> 1"));
   progress.plan = PlanView{.number = 4, .state = "REFUSED", .step = 12, .message = "client bank: no memory"};
   c().set_progress(progress);
   c().Settle();
-  EXPECT_THAT(told(), testing::ElementsAre("client bank, from step 11 on: slow: cut 2 -> 1",
-                                           "before step 13: client bank: no memory"));
+  EXPECT_THAT(told(), testing::ElementsAre("client bank: slow: cut 2 -> 1", "before step 13: client bank: no memory"));
 }
 
 TEST_F(Decides, AFinishedJobIsDeletedAfterItsTimeToLive) {

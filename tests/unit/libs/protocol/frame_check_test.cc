@@ -330,7 +330,7 @@ TEST(FrameCheck, RefusesScalesThatAreNone) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity, -1.0F, 3e36F}) {
     ExpectError(Int8Hidden({1, 1, 1, 1, bad, bad}), Int8FromClient(), absl::StatusCode::kOutOfRange,
-                "scale 4 of 6 is NaN, infinite, negative or above 2.65846e+36");
+                "scale 4 of 6 is NaN, infinite, negative or above 2.64807e+36");
   }
   ExpectOk(Int8Hidden({0, 1, 2.6e36F, 1, 1e-38F, 0}), Int8FromClient());
 }

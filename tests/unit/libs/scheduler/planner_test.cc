@@ -45,7 +45,7 @@ class ModelledJob {
 
   StepFigures Step(double noise = 0) {
     const auto about = [&](double value) { return value * (1 + noise * (2 * draws_.UniformDouble(drawn_++) - 1)); };
-    StepFigures figures{.step = ++step_, .clients = {}};
+    StepFigures figures{.step = ++step_, .total_steps = job.training.steps, .attempt = 1, .clients = {}};
     double block_tokens = 0;
     for (size_t i = 0; i < choices.size(); ++i) {
       const ClientCost& client = truth.clients[i];
@@ -207,8 +207,72 @@ TEST(Planner, AsksAgainAtOnceWhatWasRefused) {
     planner.Observe(job.Step());
   }
   ASSERT_TRUE(planner.Decide().has_value());
-  planner.Refused();
-  EXPECT_EQ(job.Run(planner, 5).size(), 1U);
+  planner.Refused(/*for_good=*/false);
+  EXPECT_EQ(job.Run(planner, 5, 0.05).size(), 1U);
+}
+
+TEST(Planner, DoesNotAskAgainSoonWhatTheJobCannotDo) {
+  ModelledJob job(kMakespan, {0.02, 0.04, 0.08});
+  Planner planner(job.job, kShape);
+  int64_t step = 0;
+  std::vector<int64_t> asked;
+  while (step < 140) {
+    const StepFigures figures = job.Step();
+    step = figures.step;
+    planner.Observe(figures);
+    if (planner.Decide().has_value()) {
+      asked.push_back(step);
+      planner.Refused(/*for_good=*/true);
+    }
+  }
+  EXPECT_THAT(asked, testing::ElementsAre(5, 105)) << "after twenty rounds of five steps";
+}
+
+// A plan that turns out slower than what it came from is taken back as soon as that is measured.
+TEST(Planner, GoesBackFromAPlanThatDoesNotKeepItsPromise) {
+  ModelledJob job(kMakespan, {0.02, 0.04, 0.08});
+  Planner planner(job.job, kShape);
+  const std::vector<Choice> before = job.choices;
+  const double seconds = job.seconds();
+  int64_t back = 0;
+  for (int i = 0; i < 60 && back == 0; ++i) {
+    StepFigures figures = job.Step();
+    if (job.choices != before) {
+      figures.server_wait_seconds += 1.3 * seconds - figures.seconds;  // whatever the model says
+      figures.seconds = 1.3 * seconds;
+    }
+    planner.Observe(figures);
+    if (const std::optional<Plan> plan = planner.Decide()) {
+      job.Follow(*plan);
+      back = job.choices == before ? figures.step : 0;
+    }
+  }
+  EXPECT_GT(back, 5);
+  EXPECT_LE(back, 20);
+}
+
+TEST(Planner, HoldsWhileTheAggregatorHasRunNoBlock) {
+  ModelledJob job(kMakespan, {0.02, 0.04, 0.08});
+  for (Choice& choice : job.choices) {
+    choice.cut_layer = 12;
+  }
+  Planner planner(job.job, kShape);
+  EXPECT_TRUE(job.Run(planner, 20).empty());
+  EXPECT_THAT(planner.holding(), testing::HasSubstr("has run none yet"));
+}
+
+TEST(Planner, LeavesStepsOutThatWereStartedOver) {
+  ModelledJob job(kMakespan, {0.02, 0.04, 0.08});
+  Planner planner(job.job, kShape);
+  job.Run(planner, 30);
+  for (int i = 0; i < 4; ++i) {  // somebody is lost in every other step, and each waits for a minute
+    StepFigures figures = job.Step();
+    figures.attempt = 2 + i / 2;
+    figures.seconds += i % 2 == 0 ? 60 : 0;
+    planner.Observe(figures);
+    static_cast<void>(planner.Decide());
+  }
+  EXPECT_NEAR(planner.predicted_seconds(), job.seconds(), 0.05 * job.seconds());
 }
 
 TEST(Planner, ChangesNothingThatTheRestOfTheJobWouldNotPayFor) {
