@@ -7,7 +7,6 @@
 namespace splitft::simulation {
 
 using protocol::FrameKind;
-using scheduler::ClientFigures;
 
 namespace {
 

@@ -243,7 +243,7 @@ suspended() {
 # A worker gets less of a processor, in place: its cut follows, and people are told why.
 adapted() {
   local resources='{"requests": {"cpu": "50m"}, "limits": {"cpu": "50m"}}'
-  apply "s/steps: $steps/steps: 150/" '/^spec:/a\  scheduling: {policy: Makespan, paybackRounds: 50}'
+  apply "s/steps: $steps/steps: 1000/" '/^spec:/a\  scheduling: {policy: Makespan, paybackRounds: 50}'
   wait_until 60 trains
   k patch pod quickstart-worker-listings-0 --subresource=resize >/dev/null \
     --patch="{\"spec\": {\"containers\": [{\"name\": \"splitft\", \"resources\": $resources}]}}"
@@ -251,8 +251,6 @@ adapted() {
   [[ $(field '.status.clients[?(@.name=="listings")].reason') == *"times the median: cut "* ]] ||
     fail "the reason is $(field '.status.clients[?(@.name=="listings")].reason')"
   wait_until 30 is_told "client listings: "
-  wait_until 240 ended
-  state_is Complete || fail "the job is $(field .status.state), not Complete"
   [[ $(k exec files -- cat "/files/$current/decisions.jsonl") == *APPLIED*listings* ]] || fail "no decisions.jsonl"
 }
 cut_is() { [[ $(field ".status.clients[?(@.name==\"$1\")].cutLayer") == "$2" ]]; }
