@@ -28,7 +28,7 @@ class Anchor {
 
 }  // namespace
 
-grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits) {
+grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits, End end) {
   // A frame a little too large still arrives and gets an error that says so; gRPC ends the call of a larger one.
   constexpr int64_t kSlackBytes = 1 << 20;
   const int64_t message_bytes =
@@ -36,9 +36,12 @@ grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(message_bytes));
   arguments.SetMaxSendMessageSize(static_cast<int>(message_bytes));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(limits.keepalive_time.count()));
+  // Clients ask before it is the server's turn. Its own questions find out who vanished; and they go to the operator,
+  // for whom those of a thousand jobs are work.
+  const std::chrono::milliseconds patience = (end == End::kServer ? 2 : 1) * limits.keepalive_time;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(patience.count()));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(limits.keepalive_timeout.count()));
-  // The peer asks as often as we do: neither may take that for an attack.
+  // The peer asks, too: neither may take that for an attack.
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                    static_cast<int>(limits.keepalive_time.count() / 2));

@@ -24,14 +24,15 @@ struct QueueLimits {
 // What both ends of a stream agree on.
 struct GrpcLimits {
   int64_t max_payload_bytes = kDefaultMaxPayloadBytes;
-  // A silent connection is asked after `keepalive_time` and given up `keepalive_timeout` later: so long may a peer that
-  // vanished without a word go unnoticed.
+  // A silent connection is asked after `keepalive_time`, by a server after twice that, and given up `keepalive_timeout`
+  // later: so long may a peer that vanished without a word go unnoticed.
   std::chrono::milliseconds keepalive_time = std::chrono::seconds(20);
   std::chrono::milliseconds keepalive_timeout = std::chrono::seconds(10);
 };
 
-// gRPC's settings for `limits`, the same on both ends.
-grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits);
+// gRPC's settings for `limits`, the same on both ends but for when a server asks.
+enum class End { kClient, kServer };
+grpc::ChannelArguments ChannelArgumentsFor(const GrpcLimits& limits, End end);
 
 // `point` as gRPC counts time.
 gpr_timespec GrpcTime(TimePoint point);

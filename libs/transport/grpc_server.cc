@@ -148,7 +148,7 @@ class GrpcServer::Service final : public grpc::CallbackGenericService {
 
  private:
   grpc::ChannelArguments ServerArguments() const {
-    grpc::ChannelArguments arguments = ChannelArgumentsFor(options_.limits);
+    grpc::ChannelArguments arguments = ChannelArgumentsFor(options_.limits, End::kServer);
     // With it a second aggregator on the same port would take half of the connections.
     arguments.SetInt(GRPC_ARG_ALLOW_REUSEPORT, 0);
     return arguments;

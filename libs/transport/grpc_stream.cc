@@ -308,7 +308,7 @@ absl::StatusOr<std::unique_ptr<protocol::FrameStream>> ConnectGrpc(const GrpcStr
   const std::shared_ptr<grpc::ChannelCredentials> credentials =
       options.credentials != nullptr ? options.credentials : grpc::InsecureChannelCredentials();
   const std::shared_ptr<grpc::Channel> channel =
-      grpc::CreateCustomChannel(options.target, credentials, ChannelArgumentsFor(options.limits));
+      grpc::CreateCustomChannel(options.target, credentials, ChannelArgumentsFor(options.limits, End::kClient));
   if (!channel->WaitForConnected(GrpcTime(deadline))) {
     return absl::UnavailableError(absl::StrCat("no aggregator answered at \"", options.target, "\" in time"));
   }

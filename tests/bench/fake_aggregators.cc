@@ -4,9 +4,7 @@
 //
 // Each watcher hears once that step 1 of 1000 is done and every client is there, and then nothing more. Prints
 // "listening" when it does, and serves until it is killed.
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <span>
@@ -16,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "api/proto/control.grpc.pb.h"
 #include "libs/base/flags.h"
+#include "libs/transport/grpc_server.h"
 
 namespace splitft {
 namespace {
@@ -66,20 +65,20 @@ int Main(std::span<const char* const> arguments) {
   }
   flags->insert({{"listen", "0.0.0.0:7070"}, {"clients", "client0,client1,client2"}});  // where they are not given
   Aggregators service(FirstStep(flags->at("clients")));
-  grpc::ServerBuilder builder;
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  int port = 0;
-  builder.AddListeningPort(flags->at("listen"), grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
-    std::fprintf(stderr, "fake_aggregators: cannot listen on %s\n", flags->at("listen").c_str());
+  // The server of real ones: how often it asks its peers, and lets itself be asked, is part of what is measured.
+  transport::GrpcServerOptions options;
+  options.address = flags->at("listen");
+  options.services = {&service};
+  const auto server = transport::GrpcServer::Start(options);
+  if (!server.ok()) {
+    std::fprintf(stderr, "fake_aggregators: %s\n", server.status().ToString().c_str());
     return 1;
   }
   std::puts("listening");
   std::fflush(stdout);
-  server->Wait();
-  return 0;
+  while (true) {
+    ::pause();
+  }
 }
 
 }  // namespace
