@@ -54,6 +54,7 @@ absl::StatusOr<std::string> Coordinator::Run() {
   }
   SPLITFT_RETURN_IF_ERROR(AwaitClients());
   SPLITFT_RETURN_IF_ERROR(WelcomeAll());
+  SetRanks();
   const spec::Evaluation& evaluation = parts_.job.training.evaluation;
   double best = std::numeric_limits<double>::infinity();
   int without_gain = 0;

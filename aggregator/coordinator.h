@@ -20,6 +20,7 @@
 #include "libs/protocol/ports.h"
 #include "libs/protocol/step_machine.h"
 #include "libs/spec/job.h"
+#include "libs/train/adapter_ranks.h"
 #include "libs/train/adapter_state.h"
 
 namespace splitft::aggregator {
@@ -47,6 +48,7 @@ class Coordinator {
     Roster& roster;
     ServerModel& model;
     train::AdapterState& state;
+    train::AdapterRanks& ranks;
     protocol::FrameServer& server;
     const Clock& clock;
     // Called after every step and change of phase.
@@ -98,6 +100,8 @@ class Coordinator {
   absl::Status SendPrepare(size_t client);
   absl::Status HandlePrepared(const Member& member, const protocol::Frame& frame);
   int LowestCut() const;
+  // Gives the adapters the ranks that the clients' cuts and caps allow. Returns the share of energy that is lost.
+  double SetRanks();
 
   absl::Status RunStep();
   absl::Status RunEvaluation(double* loss);

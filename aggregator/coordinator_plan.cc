@@ -113,13 +113,26 @@ absl::Status Coordinator::ApplyPlan() {
     parts_.roster.Assign(parts_.roster.members()[client], assignment);
   }
   for (const control::ClientPlan& wanted : plan_->plan.clients()) {
-    parts_.roster.Named(wanted.name())->reason = wanted.reason();
+    Member& member = *parts_.roster.Named(wanted.name());
+    member.reason = wanted.reason();
+    member.rank_cap = wanted.rank_cap() != 0 ? wanted.rank_cap() : member.rank_cap;
   }
+  plan_state_.set_discarded_energy(SetRanks());
   plan_state_.set_state(control::PlanState::APPLIED);
   plan_state_.set_step(parts_.state.steps_done());
   const control::Plan plan = std::exchange(plan_, std::nullopt)->plan;
   SPLITFT_RETURN_IF_ERROR(Decided(plan));
   return parts_.model.Use(LowestCut());
+}
+
+double Coordinator::SetRanks() {
+  std::vector<int> cuts;
+  std::vector<int> caps;
+  for (const Member& member : parts_.roster.members()) {
+    cuts.push_back(member.assignment.cut_layer);
+    caps.push_back(member.rank_cap);
+  }
+  return parts_.ranks.Change(RankCaps(parts_.job, parts_.ranks.block_count(), cuts, caps), &parts_.state);
 }
 
 int Coordinator::LowestCut() const {

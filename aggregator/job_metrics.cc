@@ -46,10 +46,15 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
       plans_(metrics.AddCounter({"splitft_job_plans_total",
                                  "Changes of cuts and codecs, by what came of them: applied or refused.",
                                  OfJob("result")})),
+      discarded_energy_(metrics.AddGauge(
+          {"splitft_job_discarded_energy_ratio",
+           "Share of the energy of the adapters that the last change gave a lower rank that it cost them.", kJob})),
       client_connected_(metrics.AddGauge({"splitft_client_connected", "1 where it takes part, else 0.", OfClient()})),
       client_losses_(
           metrics.AddCounter({"splitft_client_rejoins_total", "Times it was lost and came back.", OfClient()})),
       client_cut_layer_(metrics.AddGauge({"splitft_client_cut_layer", "Blocks that it runs.", OfClient()})),
+      client_rank_(
+          metrics.AddGauge({"splitft_client_rank", "Of the adapters in its last block, next to the cut.", OfClient()})),
       client_codec_(metrics.AddGauge({"splitft_client_codec",
                                       "1 for the codec that its hidden states travel by, 0 for those of before.",
                                       OfClient({"codec"})})),
@@ -121,6 +126,7 @@ void JobMetrics::TakeClient(const control::ClientState& client, bool step) {
   client_connected_.Set(labels, client.connected() ? 1 : 0);
   client_losses_.Increment(labels, std::max(0, client.restarts() - std::exchange(restarts_[name], client.restarts())));
   client_cut_layer_.Set(labels, client.cut_layer());
+  client_rank_.Set(labels, client.rank());
   if (std::string& codec = codecs_[name]; codec != client.codec()) {
     if (!codec.empty()) {
       client_codec_.Set({name_space_, job_, name, codec}, 0);
@@ -153,6 +159,9 @@ void JobMetrics::TakeClient(const control::ClientState& client, bool step) {
 void JobMetrics::Decided(const control::PlanState& state) const {
   const bool applied = state.state() == control::PlanState::APPLIED;
   plans_.Increment({name_space_, job_, applied ? "applied" : "refused"});
+  if (applied) {
+    discarded_energy_.Set({name_space_, job_}, state.discarded_energy());
+  }
 }
 
 }  // namespace splitft::aggregator

@@ -46,9 +46,11 @@ class JobMetrics {
   const telemetry::Counter aggregator_seconds_;
   const telemetry::Counter restarted_steps_;
   const telemetry::Counter plans_;
+  const telemetry::Gauge discarded_energy_;
   const telemetry::Gauge client_connected_;
   const telemetry::Counter client_losses_;
   const telemetry::Gauge client_cut_layer_;
+  const telemetry::Gauge client_rank_;
   const telemetry::Gauge client_codec_;
   const telemetry::Gauge client_loss_;
   const telemetry::Counter client_tokens_;

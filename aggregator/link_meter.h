@@ -1,11 +1,9 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
-#include <map>
-#include <optional>
 #include <span>
+#include <vector>
 
 #include "libs/base/clock.h"
 #include "libs/protocol/frame.h"
@@ -21,8 +19,9 @@ namespace splitft::aggregator {
 //   GradientDown -> StepEnd    rows down, adapters up
 // so that upstream, downstream and round trip can be told apart by least squares over the last steps.
 //
-// With several microbatches a frame may queue behind another of this client: the exchange that took least per byte
-// counts. Not thread-safe.
+// With several microbatches frames queue behind one another. Each way is a pipe, first in, first out; from the frame
+// that found it empty on, all bytes since count (a busy period: Kleinrock 1975). Where those begin depends on the
+// bandwidths, so queues and bandwidths are found by turns. Not thread-safe.
 class LinkMeter {
  public:
   static constexpr size_t kSteps = 6;
@@ -49,12 +48,29 @@ class LinkMeter {
 
  private:
   struct Departure {
+    protocol::FrameKey key;
     double bytes = 0;
     TimePoint when{};
   };
-  std::map<std::pair<protocol::FrameKind, uint32_t>, Departure> sent_;
-  std::map<protocol::FrameKind, Exchange> step_;  // by the answer's kind
-  std::deque<std::map<protocol::FrameKind, Exchange>> steps_;
+  struct Answer {
+    protocol::FrameKind kind = protocol::FrameKind::kHiddenUp;
+    size_t prompt = 0;  // index into the departures
+    double bytes = 0;
+    double held_seconds = 0;
+    TimePoint arrived{};
+  };
+  struct Step {
+    std::vector<Departure> sent;
+    std::vector<Answer> answers;
+  };
+  // The step's exchanges, with the bytes of everything that each of them queued behind if the wire were `link`.
+  static void AddExchanges(const Step& step, const scheduler::Link& link, std::vector<Exchange>* exchanges);
+
+  // How far off the arrivals of the last steps' answers are if the wire is `link`: the sum of the shares of exchanges.
+  double ErrorOf(const scheduler::Link& link) const;
+
+  Step step_;
+  std::deque<Step> steps_;
   scheduler::Link link_;
 };
 

@@ -147,6 +147,7 @@ class Aggregation {
     SPLITFT_ASSIGN_OR_RETURN(ServerModel model, ServerModel::Load(*setup.base, *setup.layout, share, stack));
     SPLITFT_ASSIGN_OR_RETURN(const std::vector<float> initial, InitialAdapters(setup));
     train::AdapterState state(initial, trainable, setup.job.training.optimizer, stack.placement.device);
+    train::AdapterRanks ranks(*setup.layout, setup.job.training.seed);
     Roster roster(setup.job, *setup.layout,
                   {.model_digest = setup.model_digest,
                    .adapter_elements = setup.layout->size(),
@@ -163,6 +164,7 @@ class Aggregation {
                              .roster = roster,
                              .model = model,
                              .state = state,
+                             .ranks = ranks,
                              .server = server,
                              .clock = SystemClock(),
                              .report =
@@ -186,8 +188,8 @@ class Aggregation {
       control_.Publish(coordinator.Event(control::WRITING));
       status = output.Finish({.job = setup.job,
                               .base = *setup.base,
-                              .layout = *setup.layout,
-                              .adapters = state.Snapshot(),
+                              .layout = ranks.Layout(),
+                              .adapters = ranks.Trimmed(state.Snapshot()),
                               .reason = *reason});
     }
     if (status.ok()) {

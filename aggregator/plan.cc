@@ -29,6 +29,25 @@ absl::Status CheckCut(const control::ClientPlan& wanted, const spec::FineTuneJob
 
 }  // namespace
 
+std::vector<int> RankCaps(const spec::FineTuneJob& job, int block_count, std::span<const int> cuts,
+                          std::span<const int> caps) {
+  std::vector<int> lowest(static_cast<size_t>(block_count), 0);
+  const auto cap = [&](int block, int rank) {
+    if (block < block_count && rank > 0) {
+      int& value = lowest[static_cast<size_t>(block)];
+      value = value == 0 ? rank : std::min(value, rank);
+    }
+  };
+  for (size_t client = 0; client < cuts.size(); ++client) {
+    cap(cuts[client] - 1, job.lora.cut_layer_rank);
+    cap(cuts[client], job.lora.cut_layer_rank);
+    for (int block = 0; block < cuts[client]; ++block) {
+      cap(block, caps[client]);
+    }
+  }
+  return lowest;
+}
+
 absl::StatusOr<protocol::WireFormat> FormatOfCodec(const std::string& codec) {
   for (const protocol::WireFormat format :
        std::array{protocol::WireFormat::kFp32, protocol::WireFormat::kBf16, protocol::WireFormat::kInt8}) {
@@ -52,6 +71,10 @@ absl::Status CheckPlan(const control::Plan& plan, const spec::FineTuneJob& job, 
     }
     if (wanted.cut_layer() != 0) {
       SPLITFT_RETURN_IF_ERROR(CheckCut(wanted, job, *client, block_count));
+    }
+    if (wanted.rank_cap() < 0 || wanted.rank_cap() > job.lora.rank) {
+      return absl::InvalidArgumentError(absl::StrCat("plan ", wanted.name(), ": rank_cap is ", wanted.rank_cap(),
+                                                     "; expected 1 to ", job.lora.rank, ", or 0 to leave it"));
     }
     if (const absl::Status codec = FormatOfCodec(wanted.codec()).status(); !wanted.codec().empty() && !codec.ok()) {
       return absl::InvalidArgumentError(absl::StrCat("plan ", wanted.name(), ": ", std::string(codec.message())));

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,8 +19,13 @@ namespace splitft::aggregator {
 
 // Whether a job on a model of `block_count` blocks could go on by `plan`. InvalidArgument, naming the client, the value
 // and what was expected: a client that is none or is there twice, a cut outside of minCutLayer, maxCutLayer and the
-// tail, a codec that is none; another cut where the clients' blocks are frozen.
+// tail, a codec that is none, a rank cap above lora.rank; another cut where the clients' blocks are frozen.
 absl::Status CheckPlan(const control::Plan& plan, const spec::FineTuneJob& job, int block_count);
+
+// What holds the rank of each block's adapters down, 0 where nothing does: lora.cutLayerRank on both sides of every cut
+// (SplitFT), and the cap of each client that runs the block. `cuts` and `caps` (0: none) are the clients'.
+std::vector<int> RankCaps(const spec::FineTuneJob& job, int block_count, std::span<const int> cuts,
+                          std::span<const int> caps);
 
 // The format that a codec's name stands for; nothing where it is none.
 absl::StatusOr<protocol::WireFormat> FormatOfCodec(const std::string& codec);

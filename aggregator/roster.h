@@ -22,6 +22,7 @@ struct Member {
   int batch_size = 1;
   protocol::Assignment assignment;  // that it trains by
   std::string reason;               // of its last change, for people
+  int rank_cap = 0;                 // of the blocks that it runs; 0: none
   int tail_blocks = 0;
   model::FlatRange head_range;  // its blocks' adapters in the flat vector
   model::FlatRange tail_range;

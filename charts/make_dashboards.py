@@ -72,7 +72,9 @@ DASHBOARDS = [
         ("Loss of its own batches", "none", [(f"splitft_client_loss{{{CLIENT}}}", "{{client}}")]),
         ("Where its time goes", "percentunit", [
             (f"rate(splitft_client_seconds_total{{{CLIENT}}}[$__rate_interval])", "{{client}} {{phase}}")]),
-        ("Cut", "short", [(f"splitft_client_cut_layer{{{CLIENT}}}", "{{client}}")]),
+        ("Cut, and rank next to it", "short", [
+            (f"splitft_client_cut_layer{{{CLIENT}}}", "{{client}} cut"),
+            (f"splitft_client_rank{{{CLIENT}}}", "{{client}} rank")]),
         ("Tokens per second", "short", [(f"rate(splitft_client_tokens_total{{{CLIENT}}}[$__rate_interval])", "{{client}}")]),
         ("What its wire carries, as measured", "Bps", [
             (f"splitft_client_uplink_bytes_per_second{{{CLIENT}}} > 0", "{{client}} up"),

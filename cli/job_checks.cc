@@ -178,19 +178,7 @@ absl::StatusOr<CheckedJob> CheckJob(const JobRequest& request) {
   if (!problems.empty()) {
     return problems.ToStatus(request.manifest);
   }
-  CheckedJob checked{.job = std::move(job), .model = config, .layout = *std::move(layout), .warnings = {}};
-  if (checked.job.lora.cut_layer_rank > 0) {
-    checked.warnings.push_back(absl::StrCat("spec.lora.cutLayerRank: ", checked.job.lora.cut_layer_rank,
-                                            " has no effect yet; every block has spec.lora.rank, ",
-                                            checked.job.lora.rank));
-  }
-  return checked;
-}
-
-void SayWarnings(const CheckedJob& checked, std::ostream& err) {
-  for (const std::string& warning : checked.warnings) {
-    err << "splitft: warning: " << warning << "\n";
-  }
+  return CheckedJob{.job = std::move(job), .model = config, .layout = *std::move(layout)};
 }
 
 StepTraffic EstimateTraffic(const CheckedJob& checked, const spec::Client& client) {

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <ostream>
 #include <string>
 #include <vector>
 
@@ -25,11 +24,7 @@ struct CheckedJob {
   spec::FineTuneJob job;
   model::ModelConfig model;
   model::AdapterLayout layout;
-  std::vector<std::string> warnings;  // what the manifest asks for and will not get
 };
-
-// A line for each warning.
-void SayWarnings(const CheckedJob& checked, std::ostream& err);
 
 // Reads, parses and checks a job against this machine: the files it names, and its cuts and modules against the model.
 // The error has every problem, one per line after the first, and is marked kUsage where the manifest is at fault,

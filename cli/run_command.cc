@@ -134,7 +134,6 @@ absl::Status Run(const Arguments& arguments, const CommandContext& context) {
   SPLITFT_ASSIGN_OR_RETURN(const int64_t port, arguments.Integer("--port", 0, 0, 65535));
   SPLITFT_ASSIGN_OR_RETURN(const fs::path programs, ProgramFolder());
   SPLITFT_ASSIGN_OR_RETURN(const CheckedJob checked, CheckJob(request));
-  SayWarnings(checked, context.err);
   SPLITFT_ASSIGN_OR_RETURN(const Threads threads, ChooseThreads(arguments, checked.job.clients.size()));
   const fs::path output = checked.job.output.value;
   SPLITFT_ASSIGN_OR_RETURN(const UniqueFd in_use,

@@ -111,11 +111,13 @@ std::string Describe(const CheckedJob& checked, const std::vector<ClientText>& t
       modules.push_back(slot.name);
     }
   }
+  const std::string at_cuts =
+      job.lora.cut_layer_rank > 0 ? absl::StrCat(", ", job.lora.cut_layer_rank, " at the cuts,") : "";
   const bool labels_stay = job.split.labels == spec::LabelSide::kClient;
   return absl::StrCat(
       job.name, " is valid.\n\n  model    ", job.model.source.value, ": ", checked.model.block_count, " blocks of ",
       checked.model.hidden_size, ", ", job.model.dtype == spec::Dtype::kBfloat16 ? "bfloat16" : "float32",
-      "\n  LoRA     rank ", job.lora.rank, " on ", absl::StrJoin(modules, ", "), ": ",
+      "\n  LoRA     rank ", job.lora.rank, at_cuts, " on ", absl::StrJoin(modules, ", "), ": ",
       FormatCount(checked.layout.size()), " trainable elements\n  training ", Length(job.training), " of up to ",
       job.training.sequence_length, " tokens a sequence, learning rate ", job.training.learning_rate, "\n  labels   ",
       labels_stay ? "stay with the clients" : "go to the aggregator, which sees the tokens", "\n  output   ",
@@ -126,7 +128,6 @@ std::string Describe(const CheckedJob& checked, const std::vector<ClientText>& t
 absl::Status Validate(const Arguments& arguments, const CommandContext& context) {
   SPLITFT_ASSIGN_OR_RETURN(const CheckedJob checked,
                            CheckJob({.manifest = *arguments.positional(), .overrides = arguments.All("--set")}));
-  SayWarnings(checked, context.err);
   absl::StatusOr<std::vector<ClientText>> texts;
   SPLITFT_RETURN_IF_ERROR(train::RunGuarded([&]() -> absl::Status {
     texts = ReadTexts(checked);

@@ -37,6 +37,7 @@ ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
         {.name = client.name(),
          .connected = client.connected(),
          .cut_layer = client.cut_layer(),
+         .rank = client.rank(),
          .codec = client.codec(),
          .step_seconds = client.head_forward_seconds() + client.tail_seconds() + client.head_backward_seconds(),
          .plan = client.plan(),

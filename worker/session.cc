@@ -344,7 +344,7 @@ absl::Status Session::SendHidden(FrameKind kind, uint32_t microbatch, const at::
             .tensor = {.format = format_, .shape = {hidden_ND.size(0), hidden_ND.size(1)}, .runs = runs},
             .body = {},
             .payload = train::ToPayload(hidden_ND, format_)},
-           kind == FrameKind::kHiddenUp && microbatch == 0 ? std::optional(begun_) : std::nullopt));
+           kind == FrameKind::kHiddenUp ? std::optional(begun_) : std::nullopt));
   if (!options_.server_labels) {
     return absl::OkStatus();
   }

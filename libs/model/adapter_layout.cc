@@ -191,6 +191,20 @@ FlatRange AdapterLayout::BlockRange(int first, int last) const {
   return {begin, begin_of(last) - begin};
 }
 
+AdapterLayout AdapterLayout::WithRanks(std::span<const int64_t> ranks) const {
+  AdapterLayout other = *this;
+  other.size_ = 0;
+  for (size_t i = 0; i < other.slots_.size(); ++i) {
+    AdapterSlot& slot = other.slots_[i];
+    slot.alpha = slot.alpha * static_cast<double>(ranks[i]) / static_cast<double>(slot.rank);
+    slot.rank = ranks[i];
+    slot.offset_a = other.size_;
+    slot.offset_b = slot.offset_a + slot.rank * slot.in_features;
+    other.size_ = slot.offset_b + slot.rank * slot.out_features;
+  }
+  return other;
+}
+
 std::vector<float> AdapterLayout::Initialize(uint64_t seed) const {
   std::vector<float> flat(static_cast<size_t>(size_), 0.0F);
   for (const AdapterSlot& slot : slots_) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,9 @@ class AdapterLayout {
   SlotRange BlockSlots(int block) const;
   // The flat range of blocks [first, last).
   FlatRange BlockRange(int first, int last) const;
+
+  // The same with other ranks, one per slot, and the same scales.
+  AdapterLayout WithRanks(std::span<const int64_t> ranks) const;
 
   // Fresh adapters: A ~ U(-1/sqrt(in), 1/sqrt(in)) (PEFT's kaiming_uniform with a = sqrt(5)), keyed by (seed, block,
   // module); B = 0.

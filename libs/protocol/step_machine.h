@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/protocol/frame.h"
@@ -128,7 +127,7 @@ class StepMachine {
                   std::vector<Missing>* missing) const;
 
   Options options_;
-  std::map<std::string, size_t, std::less<>> index_;  // of a client's name
+  absl::flat_hash_map<std::string, size_t> index_;  // of a client's name
   Phase phase_ = Phase::kIdle;
   uint64_t step_ = 0;
   uint32_t attempt_ = 0;

@@ -17,18 +17,27 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kCodecSlack = 0.01;
 constexpr double kMostExactWork = 3e6;  // client evaluations of an exhaustive search
-constexpr int kSections = 16;           // of a golden section: the interval shrinks to 1/2,200
+constexpr double kLeastSlope = 1e-15;   // a block that takes less takes nothing
+constexpr int kSections = 12;           // of a golden section: the interval shrinks to 1/320, and the best is polished
 
 // Seconds as a function of the cut.
-struct Line {
-  double at_zero = 0;
-  double per_block = 0;
-  double At(double cut) const { return at_zero + per_block * cut; }
+class Line {
+ public:
+  Line() = default;
+  Line(double at_zero, double per_block)
+      : at_zero_(at_zero), per_block_(per_block), blocks_per_second_(per_block > kLeastSlope ? 1 / per_block : 0) {}
+
+  double At(double cut) const { return at_zero_ + per_block_ * cut; }
   // The greatest cut whose value is at most `limit`.
   double Reach(double limit) const {
-    const double rounding = 1e-9 * limit;
-    return per_block > 0 ? (limit - at_zero + rounding) / per_block : (at_zero <= limit + rounding ? kNever : -kNever);
+    const double room = limit * (1 + 1e-9) - at_zero_;
+    return blocks_per_second_ > 0 ? room * blocks_per_second_ : (room >= 0 ? kNever : -kNever);
   }
+
+ private:
+  double at_zero_ = 0;
+  double per_block_ = 0;
+  double blocks_per_second_ = 0;  // a search divides by per_block thousands of times
 };
 
 struct Lines {
@@ -60,7 +69,7 @@ class Search {
       const spec::Codec codec = Leanest(codecs, fleet.hidden_size);
       const ClientStages zero = StagesOf(fleet, client, {.cut_layer = 0, .codec = codec});
       const ClientStages one = StagesOf(fleet, client, {.cut_layer = 1, .codec = codec});
-      const auto line = [&](auto value) { return Line{value(zero), value(one) - value(zero)}; };
+      const auto line = [&](auto value) { return Line(value(zero), value(one) - value(zero)); };
       Lines lines;
       lines.up = line([&](const ClientStages& s) { return s.up.fixed + s.up.batch / parts_; });
       lines.back = line([&](const ClientStages& s) { return s.back.fixed + s.back.batch / parts_; });

@@ -39,16 +39,13 @@ SimulatedFleet::SimulatedFleet(const spec::FineTuneJob& job, FleetTruth truth)
   }
   for (const spec::Client& client : job.clients) {
     choices_.push_back({.cut_layer = client.cut_layer, .codec = codec});
+    const double tokens = static_cast<double>(client.batch_size) * static_cast<double>(job.training.sequence_length);
+    tokens_.push_back(tokens / parts_);
   }
 }
 
-double SimulatedFleet::Tokens(size_t client) const {
-  return static_cast<double>(job_.clients[client].batch_size) * static_cast<double>(job_.training.sequence_length) /
-         parts_;
-}
-
 double SimulatedFleet::RowBytes(size_t client) const {
-  return Tokens(client) * scheduler::RowBytes(choices_[client].codec, truth_.shape.hidden_size);
+  return tokens_[client] * scheduler::RowBytes(choices_[client].codec, truth_.shape.hidden_size);
 }
 
 scheduler::StepFigures SimulatedFleet::Step() {
@@ -109,7 +106,7 @@ void SimulatedFleet::Begin() {
     state.factor = truth.noise > 0 ? 1 + truth.noise * (2 * Draw() - 1) : 1;
     state.figures = {.name = job_.clients[i].name,
                      .choice = choices_[i],
-                     .tokens = static_cast<int64_t>(Tokens(i) * parts_),
+                     .tokens = static_cast<int64_t>(tokens_[i] * parts_),
                      .link = truth.link,
                      .loss = truth.loss,
                      .memory_bytes = static_cast<int64_t>(choices_[i].cut_layer) * truth_.shape.block_bytes,
@@ -165,7 +162,7 @@ void SimulatedFleet::Compute(size_t client, double when) {
   }
   const ClientTruth& truth = truth_.clients[client];
   const double blocks = choices_[client].cut_layer;
-  double seconds = Tokens(client) * state.factor;
+  double seconds = tokens_[client] * state.factor;
   if (task.result == FrameKind::kHiddenUp) {
     state.figures.head_forward_seconds += seconds *= blocks * truth.forward_seconds;
   } else if (task.result == FrameKind::kGradientUp) {
@@ -185,7 +182,7 @@ void SimulatedFleet::Computed(const Event& event) {
     SendUp(event.client, event.kind, event.microbatch, rows);
   }
   if (event.kind == FrameKind::kHiddenUp && server_labels_) {
-    SendUp(event.client, FrameKind::kLabelsUp, event.microbatch, 4 * Tokens(event.client));
+    SendUp(event.client, FrameKind::kLabelsUp, event.microbatch, 4 * tokens_[event.client]);
   }
   const FrameKind last = job_.split.train_client ? FrameKind::kStepEnd
                          : server_labels_        ? FrameKind::kHiddenUp
@@ -220,7 +217,7 @@ void SimulatedFleet::Do(const protocol::Work& work) {
   }
   double block_tokens = 0;
   for (size_t i = 0; i < states_.size(); ++i) {
-    block_tokens += Tokens(i) * (trunk_end_ - choices_[i].cut_layer);
+    block_tokens += tokens_[i] * (trunk_end_ - choices_[i].cut_layer);
   }
   const double walk = walked_blocks_ * truth_.server.block_seconds;
   const double forward = walk + block_tokens * truth_.server.forward_seconds;

@@ -107,7 +107,6 @@ class SimulatedFleet {
   void SendDown(size_t client, protocol::FrameKind kind, uint32_t microbatch, double bytes);
   void SendUp(size_t client, protocol::FrameKind kind, uint32_t microbatch, double bytes);
   double Draw() { return draws_.UniformDouble(drawn_++); }
-  double Tokens(size_t client) const;  // of one microbatch
   double RowBytes(size_t client) const;
 
   const spec::FineTuneJob& job_;
@@ -116,6 +115,7 @@ class SimulatedFleet {
   const double parts_;
   const int trunk_end_;
   protocol::StepMachine machine_;
+  std::vector<double> tokens_;  // of each client's microbatch
   std::vector<scheduler::Choice> choices_;
   RandomStream draws_;
   uint64_t drawn_ = 0;

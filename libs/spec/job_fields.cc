@@ -74,9 +74,10 @@ void VisitLora(FieldVisitor& v, Lora& lora) {
       {"rankPattern", "Other ranks by module, as in PEFT: layers.3.self_attn.q_proj, or the end of such a name."},
       kModuleForm, kRanks, lora.rank_pattern);
   v.Numbers({"alphaPattern", "Likewise, other alphas by module."}, kModuleForm, kAlphas, lora.alpha_pattern);
-  v.Integer(
-      {"cutLayerRank", "Rank of the adapters in a client's last block, next to the cut; 0: rank. Not acted on yet."},
-      {0, kRanks.high}, lora.cut_layer_rank);
+  v.Integer({"cutLayerRank",
+             "Rank of the adapters on both sides of every client's cut, as in SplitFT; 0: rank. It makes training "
+             "inexact where it cuts."},
+            {0, kRanks.high}, lora.cut_layer_rank);
   Source initial;
   if (lora.initial_adapter.has_value()) {
     initial.value = lora.initial_adapter->string();

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/train/rank_change.h"
 
 namespace splitft::train {
 namespace {
@@ -56,6 +58,54 @@ absl::StatusOr<AdapterState::Update> AdapterState::Step(at::Tensor* gradient_sum
                     optimizer_.weight_decay, optimizer_.epsilon,
                     /*amsgrad=*/false, /*maximize=*/false);
   return update;
+}
+
+bool AdapterState::IsTrained(const model::AdapterSlot& slot) const {
+  return slot.offset_a >= trainable_.begin && slot.offset_a < trainable_.begin + trainable_.size;
+}
+
+AdapterState::RankChange AdapterState::ChangeRank(const model::AdapterSlot& slot, int64_t from, int64_t to,
+                                                  const at::Tensor& fresh_a_RI) {
+  // The slot's A and B as views into a vector that begins at element `begin` of the flat one.
+  const auto a_of = [&](const at::Tensor& flat, int64_t begin) {
+    return flat.narrow(0, slot.offset_a - begin, slot.rank * slot.in_features).view({slot.rank, slot.in_features});
+  };
+  const auto b_of = [&](const at::Tensor& flat, int64_t begin) {
+    return flat.narrow(0, slot.offset_b - begin, slot.rank * slot.out_features).view({slot.out_features, slot.rank});
+  };
+  const int64_t moments = trainable_.begin;
+  const TrainedAdapter whole{.a_RI = a_of(parameters_, 0),
+                             .b_OR = b_of(parameters_, 0),
+                             .first_a_RI = a_of(first_moment_, moments),
+                             .first_b_OR = b_of(first_moment_, moments),
+                             .second_a_RI = a_of(second_moment_, moments),
+                             .second_b_OR = b_of(second_moment_, moments)};
+  const TrainedAdapter used{.a_RI = whole.a_RI.narrow(0, 0, from),
+                            .b_OR = whole.b_OR.narrow(1, 0, from),
+                            .first_a_RI = whole.first_a_RI.narrow(0, 0, from),
+                            .first_b_OR = whole.first_b_OR.narrow(1, 0, from),
+                            .second_a_RI = whole.second_a_RI.narrow(0, 0, from),
+                            .second_b_OR = whole.second_b_OR.narrow(1, 0, from)};
+  RankChange change;
+  TrainedAdapter next;
+  if (to < from) {
+    LoweredAdapter lowered = LowerRank(used, to, fresh_a_RI);
+    change = {.energy = lowered.energy, .discarded = lowered.discarded};
+    next = std::move(lowered.adapter);
+  } else {
+    next = RaiseRank(used, fresh_a_RI);
+  }
+  const auto put = [&](const at::Tensor& view, const at::Tensor& value, int64_t dimension) {
+    view.zero_();
+    view.narrow(dimension, 0, to).copy_(value);
+  };
+  put(whole.a_RI, next.a_RI, 0);
+  put(whole.b_OR, next.b_OR, 1);
+  put(whole.first_a_RI, next.first_a_RI, 0);
+  put(whole.first_b_OR, next.first_b_OR, 1);
+  put(whole.second_a_RI, next.second_a_RI, 0);
+  put(whole.second_b_OR, next.second_b_OR, 1);
+  return change;
 }
 
 std::vector<float> AdapterState::Snapshot() const {

@@ -28,6 +28,16 @@ class AdapterState {
   // state untouched, where the gradient is not finite or `denominator` is not positive.
   absl::StatusOr<Update> Step(at::Tensor* gradient_sum, double denominator, double learning_rate, double max_norm);
 
+  // Whether Step ever changes the adapter.
+  bool IsTrained(const model::AdapterSlot& slot) const;
+  // Has a trained adapter, of whose pairs the first `from` are in use, go on with the first `to` (train/rank_change.h);
+  // the others are zero. `fresh_a_RI`: a fresh A of `to` rows.
+  struct RankChange {
+    double energy = 0;     // of B A, where pairs are taken away
+    double discarded = 0;  // what of it is lost
+  };
+  RankChange ChangeRank(const model::AdapterSlot& slot, int64_t from, int64_t to, const at::Tensor& fresh_a_RI);
+
   // fp32, on the device; Step overwrites it in place.
   const at::Tensor& parameters() const { return parameters_; }
   int64_t steps_done() const { return steps_done_; }

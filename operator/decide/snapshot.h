@@ -41,6 +41,7 @@ struct ClientProgress {
   std::string name;
   bool connected = false;
   int cut_layer = 0;
+  int rank = 0;  // of the adapters in its last block
   std::string codec;
   double step_seconds = 0;
   uint64_t plan = 0;   // that its cut and codec are of; 0: the manifest

@@ -155,6 +155,7 @@ Json Clients(const JobSnapshot& snapshot, const std::vector<MemberState>& member
     }
     if (progress != nullptr) {
       client["cutLayer"] = progress->cut_layer;
+      client["rank"] = progress->rank;
       client["codec"] = progress->codec;
       if (!progress->reason.empty() && !client.contains("reason")) {
         client["reason"] = progress->reason.substr(0, kLongestReason);

@@ -13,13 +13,13 @@ sys.path.insert(0, str(HERE.parent / "support"))
 from throttled_fleet import Limits, ThrottledFleet, why_not  # noqa: E402, F401
 
 EXAMPLE = HERE.parents[1] / "examples/quickstart"
-# CPU 1 : 1/2 : 1/4, links 100 : 20 : 5 Mbit/s. Together they and the aggregator fit two cores.
+# Links of 100 : 20 : 5 Mbit/s. With the aggregator's quarter, which is as busy as one that many jobs share, two cores.
 FLEET = {
-    "hospital": Limits(0.48, 100, 100),
-    "bank": Limits(0.24, 20, 20),
-    "factory": Limits(0.12, 5, 5),
+    "hospital": Limits(1, 100, 100),
+    "bank": Limits(1 / 2, 20, 20),
+    "factory": Limits(1 / 4, 5, 5),
 }
-AGGREGATOR_CORES = 0.9
+AGGREGATOR_CORES = 1 / 4
 DATA = {"hospital": "theatre.txt", "bank": "tavern.jsonl", "factory": "theatre.txt"}
 ROUND = 5
 
@@ -60,7 +60,10 @@ def job(steps: int, scheduling: dict, codec: str, choices: dict[str, tuple[int, 
             "lora": {"rank": 8, "alpha": 16, "targetModules": ["q_proj", "v_proj"]},
             "split": {"cutLayer": 2, "codec": codec},
             "scheduling": scheduling,
-            "training": {"steps": steps, "batchSize": 4, "sequenceLength": 128, "learningRate": 2e-3, "seed": 7},
+            "training": {
+                "steps": steps, "batchSize": 4, "microbatches": 4, "sequenceLength": 128, "learningRate": 2e-3,
+                "seed": 7,
+            },
             "clients": clients,
             "output": {"path": "out"},
         },

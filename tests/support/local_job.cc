@@ -154,6 +154,7 @@ absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol:
     SPLITFT_ASSIGN_OR_RETURN(initial, model::ReadPeftAdapter(*setup.job.lora.initial_adapter, config, *setup.layout));
   }
   train::AdapterState state(initial, trainable, setup.job.training.optimizer, at::kCPU);
+  train::AdapterRanks ranks(*setup.layout, setup.job.training.seed);
   aggregator::Roster roster(setup.job, *setup.layout,
                             {.model_digest = setup.model_digest,
                              .adapter_elements = setup.layout->size(),
@@ -169,6 +170,7 @@ absl::StatusOr<LocalJobResult> RunServer(const train::JobSetup& setup, protocol:
                                        .roster = roster,
                                        .model = model,
                                        .state = state,
+                                       .ranks = ranks,
                                        .server = server,
                                        .clock = SystemClock(),
                                        .report =

@@ -137,6 +137,90 @@ TEST_F(Plans, LossesInBetweenChangeNothing) {
   }
 }
 
+// One plan, before step `step` (from 1).
+std::function<std::optional<control::Plan>()> Once(int step, control::Plan plan) {
+  plan.set_number(1);
+  return [step, plan = std::move(plan), asked = 0]() mutable {
+    return ++asked == step ? std::optional(plan) : std::nullopt;
+  };
+}
+
+// Every client's rank cap.
+control::Plan Caps(const TrainingCase& test, int cap) {
+  control::Plan plan;
+  for (const CaseClient& client : test.clients) {
+    control::ClientPlan& wanted = *plan.add_clients();
+    wanted.set_name(client.name);
+    wanted.set_rank_cap(cap);
+  }
+  return plan;
+}
+
+// A lower rank on both sides of each cut trains what a rank pattern of these blocks does; PEFT is its referee
+// elsewhere.
+TEST_F(Plans, ALowerRankAtTheCutsIsARankPattern) {
+  TrainingCase test = Case(1);
+  test.clients = {test.clients[0]};
+  test.clients[0].cut_layer = 2;
+  test.tail_blocks = 0;
+  TrainingCase pattern = test;
+  test.extra_lora = ", cutLayerRank: 2";
+  for (const char* kind : {"rank", "alpha"}) {
+    absl::StrAppend(&pattern.extra_lora, ", ", kind, "Pattern: {");
+    const int value = kind[0] == 'r' ? 2 : 4;
+    for (const char* block : {"h.1", "h.2"}) {
+      for (const char* module : {"attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"}) {
+        absl::StrAppend(&pattern.extra_lora, block, ".", module, ": ", value, ", ");
+      }
+    }
+    pattern.extra_lora += "}";
+  }
+  const LocalJobResult expected = Run(pattern);
+  const LocalJobResult found = Run(test);
+  ASSERT_EQ(expected.losses.size(), 60U);
+  EXPECT_THAT(found.losses, Pointwise(DoubleNear(kTolerance), expected.losses));
+  EXPECT_EQ(found.events.back().clients(0).rank(), 2);
+}
+
+TEST_F(Plans, RaisingARankLeavesTheNextLossAlone) {
+  TrainingCase test = Case(2);
+  test.steps = 12;
+  const LocalJobResult low = Run(test, {.next_plan = Once(1, Caps(test, 1))});
+  const auto lower_then_raise = [&test, asked = 0]() mutable -> std::optional<control::Plan> {
+    ++asked;
+    if (asked != 1 && asked != 7) {
+      return std::nullopt;
+    }
+    control::Plan plan = Caps(test, asked == 1 ? 1 : 3);
+    plan.set_number(static_cast<uint64_t>(asked));
+    return plan;
+  };
+  const LocalJobResult raised = Run(test, {.next_plan = lower_then_raise});
+  ASSERT_EQ(raised.losses.size(), 12U);
+  for (size_t step = 0; step < 7; ++step) {
+    EXPECT_EQ(raised.losses[step], low.losses[step]) << step;
+  }
+  EXPECT_NE(raised.losses[7], low.losses[7]) << "the new pairs learn";
+  EXPECT_EQ(raised.events.back().clients(0).rank(), 3);
+  EXPECT_EQ(low.events.back().clients(0).rank(), 1);
+}
+
+TEST_F(Plans, LoweringARankLosesWhatItSays) {
+  TrainingCase test = Case(2);
+  test.steps = 16;
+  const LocalJobResult expected = Run(test);
+  const LocalJobResult found = Run(test, {.next_plan = Once(9, Caps(test, 2))});
+  ASSERT_EQ(found.losses.size(), 16U);
+  for (size_t step = 0; step < 8; ++step) {
+    EXPECT_EQ(found.losses[step], expected.losses[step]) << step;
+  }
+  const double discarded = found.events.back().plan().discarded_energy();
+  EXPECT_GT(discarded, 0);
+  EXPECT_LT(discarded, 0.5);
+  EXPECT_NE(found.losses[8], expected.losses[8]);
+  EXPECT_NEAR(found.losses[8], expected.losses[8], 0.05);
+}
+
 class CodecPlans : public Plans, public ::testing::WithParamInterface<std::string> {};
 
 TEST_P(CodecPlans, ACodecIsChangedLikewise) {

@@ -23,10 +23,10 @@ std::string Manifest(const TrainingCase& test) {
   std::string yaml = absl::StrCat(
       "apiVersion: splitft.io/v1alpha1\nkind: FineTuneJob\nmetadata: {name: golden}\nspec:\n  model: {source: {path: ",
       SPLITFT_GOLDEN_MODELS, "/", test.model, "}, dtype: ", test.dtype,
-      "}\n  lora: {rank: 3, alpha: 6, dropout: ", test.dropout, ", targetModules: [", test.target_modules,
-      "]}\n  split: {labels: ", test.labels, ", codec: ", test.codec, ", tailBlocks: ", test.tail_blocks,
-      ", trainClient: ", test.train_client ? "true" : "false", "}\n  training: {steps: ", test.steps,
-      ", microbatches: ", test.microbatches,
+      "}\n  lora: {rank: 3, alpha: 6, dropout: ", test.dropout, ", targetModules: [", test.target_modules, "]",
+      test.extra_lora, "}\n  split: {labels: ", test.labels, ", codec: ", test.codec,
+      ", tailBlocks: ", test.tail_blocks, ", trainClient: ", test.train_client ? "true" : "false",
+      "}\n  training: {steps: ", test.steps, ", microbatches: ", test.microbatches,
       ", sequenceLength: 32, learningRate: 0.02, warmupSteps: 2, maxGradNorm: 0.5, seed: 11, optimizer: {weightDecay: "
       "0.01}");
   absl::StrAppend(&yaml, test.extra_training.empty() ? "" : ", ", test.extra_training, "}\n  clients:\n");

@@ -30,6 +30,7 @@ struct TrainingCase {
   bool train_client = true;
   int steps = 20;
   int microbatches = 1;
+  std::string extra_lora;      // more of spec.lora, as ", key: value"
   std::string extra_training;  // more lines of spec.training, as "key: value" separated by commas
   std::vector<CaseClient> clients;
 };

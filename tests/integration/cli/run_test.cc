@@ -160,12 +160,6 @@ TEST_F(Run, RefusesAnEmptyOutput) {
   EXPECT_THAT(result.LastError(), HasSubstr("--out: \"\""));
 }
 
-TEST_F(Run, WarnsOfWhatHasNoEffect) {
-  const ProgramResult result = Result({}, {"--set", "lora.cutLayerRank=2"});
-  EXPECT_EQ(result.exit_code, 0);
-  EXPECT_THAT(result.err, HasSubstr("warning: spec.lora.cutLayerRank: 2 has no effect yet"));
-}
-
 TEST_F(Run, NamesEveryProblemOfAManifest) {
   WriteManifest("  lora: {rnk: 4}\n  splitt: {}\n");
   const ProgramResult result = Result();

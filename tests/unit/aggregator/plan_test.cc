@@ -53,9 +53,26 @@ TEST(CheckPlan, NamesWhatIsWrong) {
   EXPECT_THAT(Why(PlanFor("bank", 6), "tailBlocks: 1"), HasSubstr("expected 1 to 5"));
   EXPECT_THAT(Why(PlanFor("bank", 3), "trainClient: false"), HasSubstr("the cut says what is trained"));
   EXPECT_EQ(Why(PlanFor("bank", 1, "zip")), "plan bank: codec is \"zip\"; expected fp32, bf16 or int8");
+  control::Plan capped = PlanFor("bank", 1);
+  capped.mutable_clients(0)->set_rank_cap(9);
+  EXPECT_EQ(Why(capped), "plan bank: rank_cap is 9; expected 1 to 8, or 0 to leave it");
   control::Plan twice = PlanFor("bank", 1);
   *twice.add_clients() = twice.clients(0);
   EXPECT_EQ(Why(twice), "plan: client bank is there twice");
+}
+
+TEST(RankCaps, AreOfBothSidesOfEveryCut) {
+  spec::FineTuneJob job;
+  job.lora.cut_layer_rank = 4;
+  EXPECT_THAT(RankCaps(job, 6, std::vector{1, 3}, std::vector{0, 0}), testing::ElementsAre(4, 4, 4, 4, 0, 0));
+  EXPECT_THAT(RankCaps(job, 6, std::vector{2, 6}, std::vector{0, 0}), testing::ElementsAre(0, 4, 4, 0, 0, 4));
+}
+
+TEST(RankCaps, OfAClientAreOfTheBlocksThatItRuns) {
+  spec::FineTuneJob job;
+  EXPECT_THAT(RankCaps(job, 4, std::vector{1, 3}, std::vector{2, 5}), testing::ElementsAre(2, 5, 5, 0));
+  job.lora.cut_layer_rank = 3;
+  EXPECT_THAT(RankCaps(job, 4, std::vector{1, 3}, std::vector{2, 5}), testing::ElementsAre(2, 3, 3, 3));
 }
 
 }  // namespace
