@@ -37,6 +37,10 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
       tokens_(metrics.AddCounter({"splitft_job_tokens_total", "Tokens trained on, of all clients.", kJob})),
       step_duration_(metrics.AddHistogram(
           {"splitft_job_step_duration_seconds", "How long steps took, evaluations left out.", kJob}, StepBounds())),
+      last_step_seconds_(
+          metrics.AddGauge({"splitft_job_last_step_seconds",
+                            "How long the last step took (total), and the aggregator's part: forward, backward, wait.",
+                            OfJob("activity")})),
       aggregator_seconds_(metrics.AddCounter(
           {"splitft_aggregator_seconds_total",
            "Where the aggregator's time in steps went: forward, backward, wait (for clients) or other.",
@@ -60,6 +64,11 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
                                       OfClient({"codec"})})),
       client_loss_(metrics.AddGauge({"splitft_client_loss", "Of its own last batch, per unmasked token.", OfClient()})),
       client_tokens_(metrics.AddCounter({"splitft_client_tokens_total", "Tokens of its batches.", OfClient()})),
+      client_last_step_tokens_(
+          metrics.AddGauge({"splitft_client_last_step_tokens", "Tokens of its last batch.", OfClient()})),
+      client_last_step_seconds_(
+          metrics.AddGauge({"splitft_client_last_step_seconds",
+                            "What it computed in the last step: forward, tail, backward.", OfClient({"phase"})})),
       client_seconds_(
           metrics.AddCounter({"splitft_client_seconds_total",
                               "Where its time in steps went: forward, tail, backward or wait.", OfClient({"phase"})})),
@@ -79,6 +88,7 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
           metrics.AddGauge({"splitft_client_memory_limit_bytes", "What its worker may use; 0: unknown.", OfClient()})) {
   // There from the beginning, so that a first one is seen as an increase.
   steps_.Increment({name_space_, job_}, 0);
+  discarded_energy_.Set({name_space_, job_}, 0);
   plans_.Increment({name_space_, job_, "applied"}, 0);
   plans_.Increment({name_space_, job_, "refused"}, 0);
 }
@@ -110,6 +120,10 @@ void JobMetrics::TakeStep(const control::JobEvent& event) const {
   }
   tokens_.Increment(job, static_cast<double>(figures.tokens()));
   step_duration_.Observe(job, figures.seconds());
+  last_step_seconds_.Set({name_space_, job_, "total"}, figures.seconds());
+  last_step_seconds_.Set({name_space_, job_, "forward"}, figures.server_forward_seconds());
+  last_step_seconds_.Set({name_space_, job_, "backward"}, figures.server_backward_seconds());
+  last_step_seconds_.Set({name_space_, job_, "wait"}, figures.server_wait_seconds());
   const double busy = figures.server_forward_seconds() + figures.server_backward_seconds();
   const auto spent = [&](const char* activity, double seconds) {
     aggregator_seconds_.Increment({name_space_, job_, activity}, std::max(0.0, seconds));
@@ -139,6 +153,10 @@ void JobMetrics::TakeClient(const control::ClientState& client, bool step) {
   }
   client_loss_.Set(labels, client.loss());
   client_tokens_.Increment(labels, static_cast<double>(client.tokens()));
+  client_last_step_tokens_.Set(labels, static_cast<double>(client.tokens()));
+  client_last_step_seconds_.Set({name_space_, job_, name, "forward"}, client.head_forward_seconds());
+  client_last_step_seconds_.Set({name_space_, job_, name, "tail"}, client.tail_seconds());
+  client_last_step_seconds_.Set({name_space_, job_, name, "backward"}, client.head_backward_seconds());
   const auto spent = [&](const char* phase, double seconds) {
     client_seconds_.Increment({name_space_, job_, name, phase}, std::max(0.0, seconds));
   };

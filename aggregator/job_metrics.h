@@ -43,6 +43,7 @@ class JobMetrics {
   const telemetry::Gauge learning_rate_;
   const telemetry::Counter tokens_;
   const telemetry::Histogram step_duration_;
+  const telemetry::Gauge last_step_seconds_;
   const telemetry::Counter aggregator_seconds_;
   const telemetry::Counter restarted_steps_;
   const telemetry::Counter plans_;
@@ -54,6 +55,8 @@ class JobMetrics {
   const telemetry::Gauge client_codec_;
   const telemetry::Gauge client_loss_;
   const telemetry::Counter client_tokens_;
+  const telemetry::Gauge client_last_step_tokens_;
+  const telemetry::Gauge client_last_step_seconds_;
   const telemetry::Counter client_seconds_;
   const telemetry::Counter client_bytes_;
   const telemetry::Gauge client_uplink_;

@@ -63,6 +63,9 @@ DASHBOARDS = [
         ("Steps started over, plans", "short", [
             (f"splitft_job_restarted_steps_total{{{JOB}}}", "started over"),
             (f"splitft_job_plans_total{{{JOB}}}", "plans {{result}}")]),
+        ("Last step", "s", [(f"splitft_job_last_step_seconds{{{JOB}}}", "{{activity}}")]),
+        ("Lost to lower ranks", "percentunit", [
+            (f"splitft_job_discarded_energy_ratio{{{JOB}}}", "of the adapters' energy, by the last change")]),
     ]),
     ("splitft-client", "splitft / client", [
         ("namespace", "label_values(splitft_job_planned_steps, namespace)"),
@@ -72,6 +75,8 @@ DASHBOARDS = [
         ("Loss of its own batches", "none", [(f"splitft_client_loss{{{CLIENT}}}", "{{client}}")]),
         ("Where its time goes", "percentunit", [
             (f"rate(splitft_client_seconds_total{{{CLIENT}}}[$__rate_interval])", "{{client}} {{phase}}")]),
+        ("Last step", "s", [(f"splitft_client_last_step_seconds{{{CLIENT}}}", "{{client}} {{phase}}")]),
+        ("Last batch", "short", [(f"splitft_client_last_step_tokens{{{CLIENT}}}", "{{client}} tokens")]),
         ("Cut, and rank next to it", "short", [
             (f"splitft_client_cut_layer{{{CLIENT}}}", "{{client}} cut"),
             (f"splitft_client_rank{{{CLIENT}}}", "{{client}} rank")]),
@@ -105,6 +110,8 @@ DASHBOARDS = [
         ("Watches that failed or lost their place", "short", [
             ("sum by (resource) (rate(splitft_operator_watch_errors_total[$__rate_interval]))", "{{resource}} failed"),
             ("sum by (resource) (rate(splitft_operator_watch_relists_total[$__rate_interval]))", "{{resource}} relisted")]),
+        ("Reads of Prometheus, by the scheduler", "short", [
+            ("sum by (result) (rate(splitft_operator_prometheus_reads_total[$__rate_interval]))", "{{result}}")]),
     ]),
 ]
 

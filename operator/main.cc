@@ -5,6 +5,9 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -13,6 +16,7 @@
 #include "libs/base/flags.h"
 #include "libs/base/status_macros.h"
 #include "libs/kube/cluster.h"
+#include "libs/kube/credentials.h"
 #include "libs/kube/http_transport.h"
 #include "libs/kube/lease.h"
 #include "libs/kube/observed_transport.h"
@@ -22,6 +26,7 @@
 #include "libs/telemetry/telemetry_server.h"
 #include "operator/job_operator.h"
 #include "operator/operator_metrics.h"
+#include "operator/prometheus.h"
 
 namespace splitft::controller {
 namespace {
@@ -56,6 +61,46 @@ absl::StatusOr<OperatorSettings> SettingsOf(const Flags& flags, const std::strin
   return settings;
 }
 
+// Where jobs' figures are read instead of from their aggregators, if anywhere.
+struct PrometheusParts {
+  std::unique_ptr<kube::Transport> transport;
+  std::optional<Prometheus> prometheus;
+};
+absl::StatusOr<PrometheusParts> PrometheusOf(const Flags& flags, const Clock& clock) {
+  PrometheusParts parts;
+  const std::string url = FlagOr(flags, "prometheus-url", "");
+  if (url.empty()) {
+    return parts;
+  }
+  Prometheus::Options options;
+  options.query = FlagOr(flags, "prometheus-query", options.query);
+  SPLITFT_ASSIGN_OR_RETURN(const int timeout,
+                           IntegerOf(flags, {.name = "prometheus-timeout", .low = 1, .high = 300, .fallback = 5}));
+  SPLITFT_ASSIGN_OR_RETURN(const int interval,
+                           IntegerOf(flags, {.name = "prometheus-interval", .low = 1, .high = 3600, .fallback = 15}));
+  options.timeout = std::chrono::seconds(timeout);
+  options.interval = std::chrono::seconds(interval);
+  // A Secret may have one of the two.
+  const auto file = [&](const char* flag) {
+    std::filesystem::path path = FlagOr(flags, flag, "");
+    std::error_code error;
+    return std::filesystem::exists(path, error) ? path : std::filesystem::path();
+  };
+  kube::Cluster server{.server = url, .ca_file = file("prometheus-ca-file")};
+  if (const std::filesystem::path token = file("prometheus-token-file"); !token.empty()) {
+    server.credentials = kube::TokenFile(token, clock);
+  }
+  auto transport = kube::MakeHttpTransport(server, {.connections = 1, .user_agent = kProgram}, clock);
+  if (!transport.ok()) {
+    return telemetry::WithExitCode(
+        {transport.status().code(), absl::StrCat("--prometheus-url: ", std::string(transport.status().message()))},
+        telemetry::ExitCode::kUsage);
+  }
+  parts.transport = *std::move(transport);
+  parts.prometheus.emplace(*parts.transport, clock, std::move(options));
+  return parts;
+}
+
 absl::StatusOr<std::unique_ptr<telemetry::TelemetryServer>> StartServer(const Flags& flags,
                                                                         telemetry::Metrics& metrics) {
   constexpr char kFlag[] = "health-address";
@@ -85,10 +130,15 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
                                     [&](const kube::RequestOutcome& outcome) { metrics.Requested(outcome); });
   const std::string identity = Identity();
   SPLITFT_ASSIGN_OR_RETURN(const OperatorSettings settings, SettingsOf(flags, cluster.name_space));
+  SPLITFT_ASSIGN_OR_RETURN(const PrometheusParts figures, PrometheusOf(flags, clock));
   const auto lead = [&](int64_t term, const std::stop_token& lost) {
     log.Info("leading", {{"identity", identity}, {"term", term}});
     JobOperator(
-        {.transport = transport, .clock = clock, .log = log, .metrics = metrics},
+        {.transport = transport,
+         .clock = clock,
+         .log = log,
+         .metrics = metrics,
+         .prometheus = figures.prometheus.has_value() ? &*figures.prometheus : nullptr},
         {.name_space = FlagOr(flags, "watch-namespace", ""), .identity = identity, .term = term, .settings = settings})
         .Run(lost);
     log.Info("no longer leading");
@@ -104,10 +154,11 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
 }
 
 absl::Status Main(std::span<const char* const> arguments, const telemetry::Log& log, const std::stop_token& stop) {
-  absl::StatusOr<Flags> flags =
-      ParseFlags(arguments, {},
-                 {"kubeconfig", "context", "watch-namespace", "leader-elect", "worker-image", "aggregator-image",
-                  "aggregator-cuda-image", "image-pull-policy", "health-address", "lease-name", "metrics-from"});
+  absl::StatusOr<Flags> flags = ParseFlags(
+      arguments, {},
+      {"kubeconfig", "context", "watch-namespace", "leader-elect", "worker-image", "aggregator-image",
+       "aggregator-cuda-image", "image-pull-policy", "health-address", "lease-name", "metrics-from", "prometheus-url",
+       "prometheus-query", "prometheus-timeout", "prometheus-interval", "prometheus-ca-file", "prometheus-token-file"});
   if (!flags.ok()) {
     return telemetry::WithExitCode(flags.status(), telemetry::ExitCode::kUsage);
   }

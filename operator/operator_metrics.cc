@@ -45,12 +45,17 @@ OperatorMetrics::OperatorMetrics(telemetry::Metrics& metrics)
                                          {"resource"}})),
       watch_errors_(metrics.AddCounter({"splitft_operator_watch_errors_total",
                                         "Lists and watches that failed; they are tried again.",
-                                        {"resource"}})) {
+                                        {"resource"}})),
+      measurements_(metrics.AddCounter({"splitft_operator_prometheus_reads_total",
+                                        "Times that jobs' figures were read from Prometheus, by what came of it: "
+                                        "success or error. 0 where it is not asked.",
+                                        {"result"}})) {
   leader_.Set(0);
   SetJobs({});
   SetQueue(0, {});
   for (const char* result : {"success", "error"}) {
     reconciles_.Increment({result}, 0);
+    measurements_.Increment({result}, 0);
   }
   for (const telemetry::Counter& counter : {queue_adds_, queue_retries_}) {
     counter.Increment({}, 0);

@@ -20,6 +20,9 @@ class OperatorMetrics {
   void Relisted(const kube::ResourceType& type) const { watch_relists_.Increment({type.plural}); }
   void WatchFailed(const kube::ResourceType& type) const { watch_errors_.Increment({type.plural}); }
 
+  // The figures of jobs were asked for at Prometheus.
+  void Measured(bool ok) const { measurements_.Increment({ok ? "success" : "error"}); }
+
   // While it lives this replica leads, and each scrape reads its queue and its jobs, which outlive it.
   class Work {
    public:
@@ -56,6 +59,7 @@ class OperatorMetrics {
   const telemetry::Histogram request_duration_;
   const telemetry::Counter watch_relists_;
   const telemetry::Counter watch_errors_;
+  const telemetry::Counter measurements_;
 };
 
 }  // namespace splitft::controller

@@ -8,8 +8,11 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "api/proto/control.grpc.pb.h"
+#include "libs/base/status_macros.h"
 #include "libs/scheduler/pilot.h"
+#include "operator/progress_view.h"
 
 namespace splitft::controller {
 namespace {
@@ -17,71 +20,10 @@ namespace {
 // A stream that broke is opened again; the pod itself says when it has ended.
 constexpr auto kAgainAfter = std::chrono::milliseconds(2000);
 constexpr auto kApplyPatience = std::chrono::milliseconds(10'000);
-
-ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
-  ProgressView view{.phase = control::Phase_Name(event.phase()),
-                    .step = event.step(),
-                    .total_steps = event.total_steps(),
-                    .message = event.message(),
-                    .changed = changed};
-  if (event.has_figures()) {
-    view.loss = event.figures().loss();
-    view.step_seconds = event.figures().seconds();
-    view.step_tokens = event.figures().tokens();
-    if (event.figures().has_eval_loss()) {
-      view.eval_loss = event.figures().eval_loss();
-    }
-  }
-  for (const control::ClientState& client : event.clients()) {
-    view.clients.push_back(
-        {.name = client.name(),
-         .connected = client.connected(),
-         .cut_layer = client.cut_layer(),
-         .rank = client.rank(),
-         .codec = client.codec(),
-         .step_seconds = client.head_forward_seconds() + client.tail_seconds() + client.head_backward_seconds(),
-         .plan = client.plan(),
-         .reason = client.reason()});
-  }
-  if (event.has_plan()) {
-    view.plan = PlanView{.number = event.plan().number(),
-                         .state = control::PlanState::State_Name(event.plan().state()),
-                         .step = event.plan().step(),
-                         .message = event.plan().message()};
-  }
-  return view;
-}
-
-// What the next event does not repeat: figures come once per step.
-void KeepFigures(const ProgressView& before, ProgressView* view) {
-  if (view->step_seconds == 0) {
-    view->loss = before.loss;
-    view->step_seconds = before.step_seconds;
-    view->step_tokens = before.step_tokens;
-  }
-  if (!view->eval_loss.has_value()) {
-    view->eval_loss = before.eval_loss;
-  }
-}
-
-bool IsNews(const ProgressView& before, const ProgressView& now) {
-  if (before.phase != now.phase || before.clients.size() != now.clients.size()) {
-    return true;
-  }
-  const auto outcome = [](const ProgressView& view) {
-    return view.plan.has_value() ? std::pair(view.plan->number, view.plan->state)
-                                 : std::pair(uint64_t{0}, std::string());
-  };
-  if (outcome(before) != outcome(now)) {
-    return true;
-  }
-  for (size_t i = 0; i < now.clients.size(); ++i) {
-    if (before.clients[i].connected != now.clients[i].connected) {
-      return true;
-    }
-  }
-  return false;
-}
+// Figures of one and the same step, so often read while the job went on, are old.
+constexpr int kMostOfOneStep = 3;
+// No scrape is ahead of the job; but of what both say the stream's word may come a moment later.
+constexpr int64_t kStepsAhead = 5;
 
 }  // namespace
 
@@ -90,8 +32,12 @@ bool IsNews(const ProgressView& before, const ProgressView& now) {
 // done under the lock.
 class ProgressHub::Stream {
  public:
-  Stream(const Clock& clock, Source source, std::function<void(bool)> heard)
-      : clock_(clock), since_(clock.WallTime()), source_(std::move(source)), heard_(std::move(heard)) {
+  Stream(const Clock& clock, Figures figures, Source source, std::function<void(bool)> heard)
+      : clock_(clock),
+        figures_(figures),
+        since_(clock.WallTime()),
+        source_(std::move(source)),
+        heard_(std::move(heard)) {
     const MutexLock lock(mutex_);
     if (source_.job != nullptr && source_.job->ok()) {
       pilot_.emplace(**source_.job, source_.first_plan);
@@ -118,6 +64,35 @@ class ProgressHub::Stream {
   uint64_t last_plan() const SPLITFT_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     return pilot_.has_value() ? pilot_->last_number() : 0;
+  }
+
+  bool plans() const SPLITFT_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return pilot_.has_value() && (*source_.job)->scheduling.policy != spec::SchedulingPolicy::kStatic;
+  }
+
+  // What was read of the job elsewhere, or why nothing was.
+  void Measure(const absl::StatusOr<JobSamples>& samples) SPLITFT_EXCLUDES(mutex_) {
+    bool news = false;
+    {
+      const MutexLock lock(mutex_);
+      if (!pilot_.has_value() || stopping_ || !view_.has_value() || view_->step == 0 || call_->ended()) {
+        return;  // of a job that has not done a step there is nothing to be read
+      }
+      const absl::StatusOr<scheduler::StepFigures> figures = FiguresLocked(samples);
+      if (figures.ok()) {
+        SendLocked(pilot_->OnFigures(*figures, source_.job_uid));
+      } else {
+        pilot_->OnMissing(std::string(figures.status().message()));
+      }
+      ProgressView view = *view_;
+      view.unknown = pilot_->unknown();
+      news = IsNews(*view_, view);
+      view_ = std::move(view);
+    }
+    if (news) {
+      heard_(true);
+    }
   }
 
   // There will be no other call.
@@ -228,8 +203,10 @@ class ProgressHub::Stream {
           view.changed = view_->changed;
         }
       }
-      view_ = std::move(view);
       FollowLocked(event);
+      view.unknown = pilot_.has_value() ? pilot_->unknown() : "";
+      news = news || (view_.has_value() && view_->unknown.empty() != view.unknown.empty());
+      view_ = std::move(view);
     }
     heard_(news);
   }
@@ -239,8 +216,30 @@ class ProgressHub::Stream {
     if (!pilot_.has_value() || stopping_) {
       return;
     }
-    std::optional<control::Plan> plan = pilot_->OnEvent(event, source_.job_uid);
+    if (figures_ == Figures::kOfEvents) {
+      SendLocked(pilot_->OnEvent(event, source_.job_uid));
+    } else {
+      pilot_->OnNews(event);
+    }
     static_cast<void>(pilot_->TakeNews());  // the aggregator's next events say the same
+  }
+
+  // The figures that the samples hold, if they can be of this job as it is now.
+  absl::StatusOr<scheduler::StepFigures> FiguresLocked(const absl::StatusOr<JobSamples>& samples)
+      SPLITFT_REQUIRES(mutex_) {
+    SPLITFT_RETURN_IF_ERROR(samples.status());
+    SPLITFT_ASSIGN_OR_RETURN(scheduler::StepFigures figures, FiguresOf(*samples, **source_.job));
+    const bool again = figures.step == measured_step_;
+    times_measured_ = again && view_->step > figures.step ? times_measured_ + 1 : 1;
+    measured_step_ = figures.step;
+    if (figures.step > view_->step + kStepsAhead || times_measured_ > kMostOfOneStep) {
+      return absl::UnavailableError(
+          absl::StrCat("Prometheus' figures are of step ", figures.step, "; the job has done ", view_->step));
+    }
+    return figures;
+  }
+
+  void SendLocked(std::optional<control::Plan> plan) SPLITFT_REQUIRES(mutex_) {
     if (!plan.has_value()) {
       return;
     }
@@ -266,6 +265,7 @@ class ProgressHub::Stream {
   }
 
   const Clock& clock_;
+  const Figures figures_;
   const WallTime since_;
   const Source source_;
   const std::function<void(bool)> heard_;
@@ -275,12 +275,15 @@ class ProgressHub::Stream {
   std::unique_ptr<Call> call_ SPLITFT_GUARDED_BY(mutex_);  // under way, or the last
   std::optional<scheduler::Pilot> pilot_ SPLITFT_GUARDED_BY(mutex_);
   std::unique_ptr<Applying> applying_ SPLITFT_GUARDED_BY(mutex_);
+  int64_t measured_step_ SPLITFT_GUARDED_BY(mutex_) = 0;
+  int times_measured_ SPLITFT_GUARDED_BY(mutex_) = 0;  // that step, one after the other, while the job went on
   std::optional<grpc::Alarm> pause_ SPLITFT_GUARDED_BY(mutex_);  // after the last call
   bool stopping_ SPLITFT_GUARDED_BY(mutex_) = false;
   bool over_ SPLITFT_GUARDED_BY(mutex_) = false;
 };
 
-ProgressHub::ProgressHub(const Clock& clock, Listener listener) : clock_(clock), listener_(std::move(listener)) {}
+ProgressHub::ProgressHub(const Clock& clock, Figures figures, Listener listener)
+    : clock_(clock), figures_(figures), listener_(std::move(listener)) {}
 
 ProgressHub::~ProgressHub() {
   const MutexLock lock(mutex_);
@@ -301,8 +304,30 @@ void ProgressHub::Follow(const kube::ObjectKey& job, const Source& source) {
   if (stream != nullptr && stream->source().job_uid == source.job_uid) {
     next.first_plan = std::max(next.first_plan, stream->last_plan() + 1);
   }
-  former = std::exchange(
-      stream, std::make_shared<Stream>(clock_, std::move(next), [this, job](bool news) { listener_(job, news); }));
+  former = std::exchange(stream, std::make_shared<Stream>(clock_, figures_, std::move(next),
+                                                          [this, job](bool news) { listener_(job, news); }));
+}
+
+void ProgressHub::Measured(const absl::StatusOr<MeasuredJobs>& jobs) {
+  std::map<kube::ObjectKey, std::shared_ptr<Stream>> streams;
+  {
+    const MutexLock lock(mutex_);
+    streams = streams_;
+  }
+  for (const auto& [job, stream] : streams) {
+    if (!jobs.ok()) {
+      stream->Measure(jobs.status());
+    } else if (const auto found = jobs->find(job); found != jobs->end()) {
+      stream->Measure(found->second);
+    } else {
+      stream->Measure(absl::NotFoundError("Prometheus has no series of this job"));
+    }
+  }
+}
+
+bool ProgressHub::PlansAny() const {
+  const MutexLock lock(mutex_);
+  return std::any_of(streams_.begin(), streams_.end(), [](const auto& stream) { return stream.second->plans(); });
 }
 
 void ProgressHub::Forget(const kube::ObjectKey& job) {

@@ -9,6 +9,7 @@
 #include "libs/base/mutex.h"
 #include "libs/kube/object.h"
 #include "operator/decide/snapshot.h"
+#include "operator/prometheus.h"
 
 namespace splitft::controller {
 
@@ -19,8 +20,10 @@ class ProgressHub {
   // Called when a job's aggregator has said something: `news` where it is another phase or a client came or went,
   // else one more step. From gRPC's threads; must be quick.
   using Listener = std::function<void(const kube::ObjectKey& job, bool news)>;
+  // Where the scheduler's figures come from: what aggregators say, or Measured.
+  enum class Figures { kOfEvents, kMeasured };
   // `clock` outlives the hub.
-  ProgressHub(const Clock& clock, Listener listener);
+  ProgressHub(const Clock& clock, Figures figures, Listener listener);
   // Ends every stream, and waits for that.
   ~ProgressHub();
 
@@ -39,6 +42,10 @@ class ProgressHub {
   };
   // Watch the aggregator of `job` there. Another pod's word is forgotten. Idempotent.
   void Follow(const kube::ObjectKey& job, const Source& source) SPLITFT_EXCLUDES(mutex_);
+  // What was read of all jobs, or why nothing was.
+  void Measured(const absl::StatusOr<MeasuredJobs>& jobs) SPLITFT_EXCLUDES(mutex_);
+  // Whether there is a job whose cuts follow its figures.
+  bool PlansAny() const SPLITFT_EXCLUDES(mutex_);
   // Nobody needs to know any more.
   void Forget(const kube::ObjectKey& job) SPLITFT_EXCLUDES(mutex_);
   // The last that pod `pod_uid` has said; nothing where it has said nothing, or is not followed.
@@ -51,6 +58,7 @@ class ProgressHub {
   class Stream;
 
   const Clock& clock_;
+  const Figures figures_;
   const Listener listener_;
   mutable Mutex mutex_;
   std::map<kube::ObjectKey, std::shared_ptr<Stream>> streams_ SPLITFT_GUARDED_BY(mutex_);

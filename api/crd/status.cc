@@ -37,7 +37,7 @@ Json Conditions() {
   const Json condition =
       Object("",
              {
-                 {"type", Text("What it says: Suspended, Running, Degraded, Complete or Failed.", 316,
+                 {"type", Text("What it says: Suspended, Running, Degraded, SchedulingHeld, Complete or Failed.", 316,
                                "([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
                                "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")},
                  {"status", Word("Whether it holds.", {"True", "False", "Unknown"})},

@@ -20,6 +20,9 @@ const std::vector<Term>& ConditionTypes() {
       {"Degraded",
        "Whether a member of the job has failed or cannot start, while the job goes on. There once that has "
        "happened."},
+      {"SchedulingHeld",
+       "Whether cuts and codecs stay as they are because the scheduler's figures are missing or not to be trusted. "
+       "There once that has happened."},
       {"Suspended", "Whether the job is held back. There once it has been."},
       {"Complete", "True: the adapter is written. There at the end only."},
       {"Failed", "True: the job has failed. There at the end only."},
@@ -45,7 +48,8 @@ const std::vector<Reason>& Reasons() {
       {"StepStalled", "Failed", "No step was finished within `spec.stallTimeoutSeconds`."},
       {"DeadlineExceeded", "Failed", "The job was not done within `spec.activeDeadlineSeconds`."},
       {"PodFailed", "condition Degraded", "A pod failed, and Kubernetes gives no better reason."},
-      {"AsExpected", "condition Degraded", "Every member is well again."},
+      {"FiguresUnknown", "condition SchedulingHeld", "The message says what is wrong; the job trains on as it is."},
+      {"AsExpected", "conditions Degraded, SchedulingHeld", "All is well again."},
   };
   return reasons;
 }

@@ -17,27 +17,33 @@ constexpr unsigned kCountBits = 32;
 Pilot::Pilot(const spec::FineTuneJob& job, uint64_t first_number) : job_(job), number_(first_number - 1) {}
 
 std::optional<control::Plan> Pilot::OnEvent(const control::JobEvent& event, const std::string& job_uid) {
+  OnNews(event);
+  const std::optional<StepFigures> figures = FiguresOf(event);
+  return figures.has_value() ? OnFigures(*figures, job_uid) : std::nullopt;
+}
+
+void Pilot::OnNews(const control::JobEvent& event) {
   if (job_.scheduling.policy == spec::SchedulingPolicy::kStatic) {
-    return std::nullopt;
+    return;
   }
-  if (!planner_.has_value()) {
-    const std::optional<ModelShape> shape = ShapeOf(event);
-    if (!shape.has_value()) {
-      return std::nullopt;
-    }
+  if (const std::optional<ModelShape> shape = ShapeOf(event); shape.has_value() && !planner_.has_value()) {
     planner_.emplace(job_, *shape);
   }
-  TakeOutcome(event.plan());
-  const std::optional<StepFigures> figures = FiguresOf(event);
-  if (!figures.has_value()) {
+  if (planner_.has_value()) {
+    last_ = event.plan();
+    TakeOutcome(last_);
+  }
+}
+
+std::optional<control::Plan> Pilot::OnFigures(const StepFigures& figures, const std::string& job_uid) {
+  if (!planner_.has_value()) {
     return std::nullopt;
   }
-  planner_->Observe(*figures);
-  const control::PlanState& last = event.plan();
-  if (last.number() >> kCountBits > number_ >> kCountBits) {
+  planner_->Observe(figures);
+  if (last_.number() >> kCountBits > number_ >> kCountBits) {
     return std::nullopt;  // who leads now plans
   }
-  if (last.number() == number_ && last.state() == control::PlanState::PREPARING) {
+  if (last_.number() == number_ && last_.state() == control::PlanState::PREPARING) {
     return std::nullopt;  // the next one begins where this one leads
   }
   std::optional<Plan> plan = planner_->Decide();
@@ -45,8 +51,14 @@ std::optional<control::Plan> Pilot::OnEvent(const control::JobEvent& event, cons
     return std::nullopt;
   }
   sent_ = *std::move(plan);
-  number_ = std::max(number_, last.number()) + 1;
+  number_ = std::max(number_, last_.number()) + 1;
   return MessageOf(*sent_, number_, job_uid);
+}
+
+void Pilot::OnMissing(std::string why) {
+  if (planner_.has_value()) {
+    planner_->Miss(std::move(why));
+  }
 }
 
 void Pilot::NotSent() {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libs/scheduler/cost_window.h"
@@ -46,12 +47,16 @@ class Planner {
 
   // Takes a step's figures. Those of a step that was seen already, or that WhatIsWrong finds fault with, are left out.
   void Observe(const StepFigures& figures);
+  // There are no figures, and nobody knows how the job does: Decide holds until there are again. `why`: for people.
+  void Miss(std::string why) { wrong_ = std::move(why); }
   // The next plan, once per round at most.
   std::optional<Plan> Decide();
   // The job did not follow the last plan: it is not waited for. `for_good`: it was told why it cannot, and the same is
   // not asked of it again for a while.
   void Refused(bool for_good);
 
+  // Why the newest figures are not to be trusted; empty where they are. For people.
+  const std::string& unknown() const { return wrong_; }
   // Why the last Decide changed nothing; empty where there is nothing to be said. For people.
   const std::string& holding() const { return holding_; }
   // A step's seconds as predicted for the choices in force, corrected by what was measured; 0 before the first figures.

@@ -68,6 +68,7 @@ struct ProgressView {
   std::vector<ClientProgress> clients;
   std::optional<PlanView> plan;  // nothing: there was none
   std::string message;           // of FAILED: why
+  std::string unknown;           // why the scheduler does not trust the figures; empty: it does
   WallTime changed{};            // when its step or phase last was another
 };
 

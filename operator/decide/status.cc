@@ -126,6 +126,14 @@ Json Conditions(const JobSnapshot& snapshot, const std::vector<MemberState>& mem
                                    trouble.has_value() ? trouble->reason : "AsExpected",
                                    trouble.has_value() ? trouble->message : "every member is well"));
   }
+  const std::string unknown = ended || !snapshot.progress.has_value() ? "" : snapshot.progress->unknown;
+  constexpr char kHeld[] = "SchedulingHeld";
+  if (!unknown.empty() || FindCondition(snapshot.status, kHeld) != nullptr) {
+    const std::string reason = unknown.empty() ? "AsExpected" : "FiguresUnknown";
+    conditions.push_back(
+        Condition(snapshot, kHeld, !unknown.empty(), reason,
+                  unknown.empty() ? "the scheduler has figures" : absl::StrCat("cuts and codecs stay: ", unknown)));
+  }
   return conditions;
 }
 

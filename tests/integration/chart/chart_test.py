@@ -37,6 +37,8 @@ VARIANTS = {
     "Prometheus Operator": ["serviceMonitor.enabled=true", "serviceMonitor.labels.release=prometheus",
                             "prometheusRule.enabled=true", "prometheusRule.labels.release=prometheus",
                             "dashboards.enabled=true"],
+    "figures from Prometheus": ["prometheus.url=https://prometheus.lab:9090", "prometheus.secret=prometheus",
+                                'prometheus.query=splitft_job_steps_total{cluster="east"}'],
     "least": ["networkPolicy.enabled=false", "podDisruptionBudget.enabled=false", "aggregateClusterRoles=false"],
     "everything else": [
         "operator.image.tag=1.2.3", "operator.image.pullPolicy=Always", "imagePullSecrets[0].name=registry",
@@ -201,6 +203,17 @@ class Rendered(unittest.TestCase):
         self.assertIn('--metrics-from=[{"namespaceSelector":{"matchLabels":{"team":"watchers"}}}]',
                       arguments(*VARIANTS["named scrapers"]))
         self.assertFalse([each for each in arguments() if each.startswith("--metrics-from")])
+
+    def test_tells_the_operator_where_figures_are_read(self):
+        pod = rendered(*VARIANTS["figures from Prometheus"])[f"Deployment/{OPERATOR}"]["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        self.assertLessEqual({"--prometheus-url=https://prometheus.lab:9090", "--prometheus-interval=15",
+                              '--prometheus-query=splitft_job_steps_total{cluster="east"}',
+                              "--prometheus-token-file=/etc/splitft/prometheus/token"}, set(container["args"]))
+        self.assertEqual(container["volumeMounts"][0]["name"], pod["volumes"][0]["name"])
+        self.assertEqual(pod["volumes"][0]["secret"]["secretName"], "prometheus")
+        bare = rendered()[f"Deployment/{OPERATOR}"]["spec"]["template"]["spec"]
+        self.assertFalse([each for each in bare["containers"][0]["args"] if "prometheus" in each])
 
     def test_gives_no_right_to_secrets_nor_to_anything_at_large(self):
         for variant, settings in VARIANTS.items():

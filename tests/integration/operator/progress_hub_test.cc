@@ -2,6 +2,7 @@
 
 #include "operator/progress_hub.h"
 
+#include <gmock/gmock.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "api/proto/control.grpc.pb.h"
 #include "libs/base/mutex.h"
 #include "tests/support/training_event.h"
@@ -99,11 +101,13 @@ class Hub : public testing::Test {
 
   const kube::ObjectKey kJob{"lab", "job"};
   std::atomic<int> heard_ = 0;
-  std::unique_ptr<ProgressHub> hub_ =
-      std::make_unique<ProgressHub>(SystemClock(), [this](const kube::ObjectKey& job, bool /*news*/) {
-        EXPECT_EQ(job, kJob);
-        ++heard_;
-      });
+  std::unique_ptr<ProgressHub> hub_ = MakeHub(ProgressHub::Figures::kOfEvents);
+  std::unique_ptr<ProgressHub> MakeHub(ProgressHub::Figures figures) {
+    return std::make_unique<ProgressHub>(SystemClock(), figures, [this](const kube::ObjectKey& job, bool /*news*/) {
+      EXPECT_EQ(job, kJob);
+      ++heard_;
+    });
+  }
 };
 
 TEST_F(Hub, KnowsWhatAnAggregatorSaidLast) {
@@ -147,7 +151,7 @@ TEST_F(Hub, AJobThatHasEndedIsNotAskedAgain) {
   const Aggregator training(control::TRAINING, 7, true);
   hub_->Follow(kJob, {"job-uid", "uid", ended.address()});
   ASSERT_TRUE(Eventually([&] { return Step() == 100; }));
-  ProgressHub other(SystemClock(), [](const kube::ObjectKey&, bool) {});
+  ProgressHub other(SystemClock(), ProgressHub::Figures::kOfEvents, [](const kube::ObjectKey&, bool) {});
   other.Follow(kJob, {"job-uid", "uid", training.address()});
   EXPECT_TRUE(Eventually([&] { return training.calls() == 2; }));
   EXPECT_EQ(ended.calls(), 1);
@@ -158,7 +162,7 @@ TEST_F(Hub, EndsAtOnce) {
   const Aggregator silent(control::TRAINING, 7, false);
   const Aggregator brief(control::TRAINING, 7, true);
   for (const int pause_ms : {0, 5, 100}) {
-    ProgressHub hub(SystemClock(), [](const kube::ObjectKey&, bool) {});
+    ProgressHub hub(SystemClock(), ProgressHub::Figures::kOfEvents, [](const kube::ObjectKey&, bool) {});
     for (int i = 0; i < 10; ++i) {
       hub.Follow({"lab", absl::StrCat("nobody", i)}, {"job-uid", "uid", "127.0.0.1:1"});
       hub.Follow({"lab", absl::StrCat("silent", i)}, {"job-uid", "uid", silent.address()});
@@ -259,6 +263,79 @@ TEST_F(Hub, AStaticJobIsLeftAlone) {
   hub_->Follow(kJob, SourceOf(aggregator, job));
   ASSERT_TRUE(Eventually([&] { return Step() >= 40; }));
   EXPECT_TRUE(aggregator.plans().empty());
+}
+
+// Figures that are measured elsewhere, of the job as the hub last heard of it.
+class Measured : public Hub {
+ protected:
+  Measured() { hub_ = MakeHub(ProgressHub::Figures::kMeasured); }
+
+  std::string Unknown() const {
+    const std::optional<ProgressView> view = hub_->Get(kJob, "uid");
+    return view.has_value() ? view->unknown : "no view";
+  }
+  MeasuredJobs JobsAt(int64_t step) const {
+    const control::JobEvent event = TrainingEvent(step);
+    JobSamples samples = {{"splitft_job_steps_total", step},
+                          {"splitft_job_planned_steps", 1000},
+                          {"splitft_job_restarted_steps_total", 0},
+                          {"splitft_job_last_step_seconds total", event.figures().seconds()},
+                          {"splitft_job_last_step_seconds forward", event.figures().server_forward_seconds()},
+                          {"splitft_job_last_step_seconds backward", event.figures().server_backward_seconds()},
+                          {"splitft_job_last_step_seconds wait", event.figures().server_wait_seconds()}};
+    for (const control::ClientState& client : event.clients()) {
+      const auto set = [&](const char* metric, double value) {
+        samples[absl::StrReplaceAll(metric, {{"CLIENT", client.name()}})] = value;
+      };
+      set("splitft_client_cut_layer CLIENT", client.cut_layer());
+      set("splitft_client_last_step_tokens CLIENT", static_cast<double>(client.tokens()));
+      set("splitft_client_last_step_seconds CLIENT forward", client.head_forward_seconds());
+      set("splitft_client_last_step_seconds CLIENT tail", client.tail_seconds());
+      set("splitft_client_last_step_seconds CLIENT backward", client.head_backward_seconds());
+      set("splitft_client_uplink_bytes_per_second CLIENT", 0);
+      set("splitft_client_downlink_bytes_per_second CLIENT", 0);
+      set("splitft_client_round_trip_seconds CLIENT", 0);
+      set("splitft_client_loss CLIENT", 2);
+      set("splitft_client_peak_memory_bytes CLIENT", 0);
+      set("splitft_client_memory_limit_bytes CLIENT", 0);
+    }
+    return {{kJob, samples}};
+  }
+};
+
+TEST_F(Measured, APlanComesOfThemAndNotOfEvents) {
+  TrainingAggregator aggregator(/*accepts=*/true);
+  hub_->Follow(kJob, SourceOf(aggregator, UnequalJob()));
+  EXPECT_TRUE(hub_->PlansAny());
+  ASSERT_TRUE(Eventually([&] { return Step() >= 40; }));
+  EXPECT_TRUE(aggregator.plans().empty());
+  ASSERT_TRUE(Eventually([&] {
+    hub_->Measured(JobsAt(Step()));
+    return !aggregator.plans().empty();
+  }));
+  EXPECT_EQ(Unknown(), "");
+}
+
+TEST_F(Measured, WhatIsMissingOrOldIsSaidAndComesRightAgain) {
+  TrainingAggregator aggregator(/*accepts=*/true);
+  hub_->Follow(kJob, SourceOf(aggregator, UnequalJob()));
+  ASSERT_TRUE(Eventually([&] { return Step() >= 10; }));
+  const int64_t step = Step();
+  hub_->Measured(absl::UnavailableError("Prometheus did not answer"));
+  EXPECT_EQ(Unknown(), "Prometheus did not answer");
+  hub_->Measured(MeasuredJobs{});
+  EXPECT_EQ(Unknown(), "Prometheus has no series of this job");
+  hub_->Measured(JobsAt(step + 1'000'000));
+  EXPECT_THAT(Unknown(), testing::HasSubstr("of step 1000"));
+  ASSERT_TRUE(Eventually([&] { return Step() > step; }));
+  for (int i = 0; i < 3; ++i) {
+    hub_->Measured(JobsAt(step));
+    EXPECT_EQ(Unknown(), "");
+  }
+  hub_->Measured(JobsAt(step));
+  EXPECT_THAT(Unknown(), testing::HasSubstr(absl::StrCat("of step ", step, "; the job has done ")));
+  hub_->Measured(JobsAt(Step()));
+  EXPECT_EQ(Unknown(), "");
 }
 
 }  // namespace
