@@ -20,7 +20,7 @@ constexpr size_t kMostQuoted = 80;
 // The labels that may tell series of one metric and client apart.
 constexpr const char* kOtherLabels[] = {"activity", "phase", "codec"};
 
-absl::Status Untrusted(std::string why) { return absl::UnavailableError(absl::StrCat("Prometheus ", std::move(why))); }
+absl::Status Untrusted(const std::string& why) { return absl::UnavailableError(absl::StrCat("Prometheus ", why)); }
 
 std::string Quote(std::string_view text) {
   std::string quoted;

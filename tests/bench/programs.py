@@ -73,6 +73,10 @@ class Programs:
         """A client's stream to the aggregator over loopback TCP (wire_bench)."""
         return self._json([self.build / "bin/wire_bench", "--mib", 16])
 
+    def metrics(self) -> dict:
+        """What a step's metrics and a scrape cost an aggregator (metrics_bench)."""
+        return self._json([self.build / "bin/metrics_bench"])
+
     def scheduler(self) -> dict:
         """A decision for, and a simulation of, ten thousand clients (scheduler_bench)."""
         return self._json([self.build / "bin/scheduler_bench"])

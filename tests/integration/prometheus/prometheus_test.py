@@ -143,8 +143,10 @@ class Scraped(unittest.TestCase):
         kubectl = cls.kubectl = [*rig, "kubectl", cls.folder / "rig"]
         subprocess.run([*kubectl, "apply", "--filename", ROOT / "api/crd/finetunejobs.yaml"], check=True,
                        stdout=subprocess.DEVNULL)
-        subprocess.run([*kubectl, "wait", "--for=condition=Established", "crd/finetunejobs.splitft.io"], check=True,
-                       stdout=subprocess.DEVNULL)
+        # A definition that has no status yet is an error to `kubectl wait`.
+        wait_until(20, lambda: subprocess.run(
+            [*kubectl, "wait", "--for=condition=Established", "crd/finetunejobs.splitft.io"], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL).returncode == 0, "the definition is established")
         wait_until(20, lambda: subprocess.run(
             [*kubectl, "apply", "--filename", ROOT / "examples/kubernetes/job.yaml"], stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL).returncode == 0, "a job in the API server")
@@ -268,8 +270,9 @@ class Scraped(unittest.TestCase):
         return next((condition for condition in conditions if condition["type"] == "SchedulingHeld"), {"status": "False"})
 
     def test_the_scheduler_goes_by_it_unless_it_lies(self):
-        plan = wait_until(120, lambda: self.followed().get("status", {}).get("plan"), "a plan")
-        self.assertEqual(plan["state"], "Applied")
+        def plan() -> dict:
+            return self.followed().get("status", {}).get("plan", {})
+        wait_until(120, lambda: plan().get("state") == "Applied", "a plan")
         self.assertTrue([client for client in self.followed()["status"]["clients"] if client.get("reason")])
         wait_until(30, lambda: self.held()["status"] == "False", "figures to go by")
         lies = {

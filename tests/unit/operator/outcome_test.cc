@@ -237,5 +237,23 @@ TEST_F(Decides, AFinishedJobIsDeletedAfterItsTimeToLive) {
   EXPECT_TRUE(c().deleted());
 }
 
+TEST_F(Decides, FiguresThatAreNotTrustedAreACondition) {
+  Begin();
+  c().Train(12);
+  ProgressView progress{.phase = "TRAINING", .step = 12, .total_steps = 100, .changed = c().now()};
+  c().set_progress(progress);
+  c().Settle();
+  EXPECT_EQ(c().ReasonOf("SchedulingHeld"), "") << "until it happens there is no such condition";
+  progress.unknown = "Prometheus answered 503";
+  c().set_progress(progress);
+  c().Settle();
+  EXPECT_EQ(c().ReasonOf("SchedulingHeld"), "FiguresUnknown");
+  progress.unknown.clear();
+  c().set_progress(progress);
+  c().Settle();
+  EXPECT_EQ(c().ReasonOf("SchedulingHeld"), "") << "it does not hold any more";
+  EXPECT_EQ(c().status()["conditions"].back()["reason"], "AsExpected");
+}
+
 }  // namespace
 }  // namespace splitft::controller
