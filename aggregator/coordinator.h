@@ -94,6 +94,9 @@ class Coordinator {
   absl::Status ApplyPlan();
   absl::Status RefusePlan(const control::Plan& plan, const std::string& why);
   absl::Status Decided(const control::Plan& plan) const;
+  // A client that is lost soon after it got a higher cut was perhaps lost to that (it needs more memory): it goes on
+  // with its former cut, and is given no such one again.
+  absl::Status UndoPlanOf(Member& member);
   // A client that is lost while it loads what a plan needs may have been lost to that: the job goes on as it is.
   absl::Status ForgoPlanOf(const Member& member);
   // Tells a client what the plan under way has for it, if anything.

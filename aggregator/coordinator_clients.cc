@@ -168,6 +168,7 @@ absl::Status Coordinator::Lose(Member& member, const std::string& why) {
   SPLITFT_RETURN_IF_ERROR(absences_.Lose(member.name, parts_.clock.Now(), parts_.state.steps_done(), why));
   SPLITFT_RETURN_IF_ERROR(Abandon());
   SPLITFT_RETURN_IF_ERROR(ForgoPlanOf(member));
+  SPLITFT_RETURN_IF_ERROR(UndoPlanOf(member));
   return parts_.report(Event(control::WAITING_FOR_CLIENTS));
 }
 

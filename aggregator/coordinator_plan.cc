@@ -14,6 +14,13 @@ namespace splitft::aggregator {
 using protocol::Frame;
 using protocol::FrameKind;
 
+namespace {
+
+// A client that is lost within so many steps of a higher cut may have been lost to it.
+constexpr int64_t kStepsOnTrial = 10;
+
+}  // namespace
+
 absl::Status Coordinator::ChangeAssignments() {
   const auto apply_if_ready = [&] {
     return plan_.has_value() && plan_->waiting.empty() ? ApplyPlan() : absl::OkStatus();
@@ -38,6 +45,9 @@ absl::Status Coordinator::BeginPlan(const control::Plan& plan) {
     assignment.plan = plan.number();
     assignment.cut_layer = wanted.cut_layer() != 0 ? wanted.cut_layer() : assignment.cut_layer;
     assignment.format = FormatOfCodec(wanted.codec()).value_or(assignment.format);
+    if (member->cut_limit > 0 && assignment.cut_layer > member->cut_limit) {
+      return RefusePlan(plan, absl::StrCat("client ", member->name, " was lost under a cut above ", member->cut_limit));
+    }
     const std::vector<protocol::WireFormat>& known = member->hello.formats;
     if (std::find(known.begin(), known.end(), assignment.format) == known.end()) {
       return RefusePlan(plan, absl::StrCat("client ", member->name, " cannot decode ", wanted.codec()));
@@ -95,6 +105,25 @@ absl::Status Coordinator::ForgoPlanOf(const Member& member) {
   return RefusePlan(control::Plan(plan_->plan), absl::StrCat("client ", member.name, " was lost while it prepared"));
 }
 
+absl::Status Coordinator::UndoPlanOf(Member& member) {
+  const std::optional<protocol::Assignment> former = std::exchange(member.former, std::nullopt);
+  if (!former.has_value() || parts_.state.steps_done() >= member.on_trial_until) {
+    return absl::OkStatus();
+  }
+  const int lost_at = member.assignment.cut_layer;
+  member.cut_limit = lost_at - 1;
+  member.reason = absl::StrCat("lost soon after its cut rose: cut ", lost_at, " -> ", former->cut_layer);
+  parts_.roster.Assign(member, *former);
+  plan_state_.set_state(control::PlanState::REFUSED);
+  plan_state_.set_step(parts_.state.steps_done());
+  plan_state_.set_message(absl::StrCat("client ", member.name, " was ", member.reason));
+  SetRanks();
+  control::Plan undone;
+  undone.set_number(plan_state_.number());
+  SPLITFT_RETURN_IF_ERROR(Decided(undone));
+  return parts_.model.Use(LowestCut());
+}
+
 absl::Status Coordinator::RefusePlan(const control::Plan& plan, const std::string& why) {
   plan_state_.set_number(plan.number());
   plan_state_.set_state(control::PlanState::REFUSED);
@@ -110,7 +139,11 @@ absl::Status Coordinator::Decided(const control::Plan& plan) const {
 
 absl::Status Coordinator::ApplyPlan() {
   for (const auto& [client, assignment] : plan_->changes) {
-    parts_.roster.Assign(parts_.roster.members()[client], assignment);
+    Member& member = parts_.roster.members()[client];
+    const bool higher = assignment.cut_layer > member.assignment.cut_layer;
+    member.former = higher ? std::optional(member.assignment) : std::nullopt;
+    member.on_trial_until = parts_.state.steps_done() + kStepsOnTrial;
+    parts_.roster.Assign(member, assignment);
   }
   for (const control::ClientPlan& wanted : plan_->plan.clients()) {
     Member& member = *parts_.roster.Named(wanted.name());

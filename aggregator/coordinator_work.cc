@@ -213,6 +213,7 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
     client->set_codec(std::string(WireFormatName(member.assignment.format)));
     client->set_reason(member.reason);
     client->set_plan(member.assignment.plan);
+    client->set_cut_limit(member.cut_limit);
     client->set_rank(static_cast<int>(parts_.ranks.OfBlock(member.assignment.cut_layer - 1)));
     if (member.loss.loss_tokens > 0) {
       client->set_loss(member.loss.loss_sum / static_cast<double>(member.loss.loss_tokens));

@@ -57,6 +57,10 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
       client_losses_(
           metrics.AddCounter({"splitft_client_rejoins_total", "Times it was lost and came back.", OfClient()})),
       client_cut_layer_(metrics.AddGauge({"splitft_client_cut_layer", "Blocks that it runs.", OfClient()})),
+      client_cut_limit_(metrics.AddGauge({"splitft_client_cut_limit",
+                                          "The highest cut that it may be given, as it was lost soon after it got a "
+                                          "higher one; 0: none.",
+                                          OfClient()})),
       client_rank_(
           metrics.AddGauge({"splitft_client_rank", "Of the adapters in its last block, next to the cut.", OfClient()})),
       client_codec_(metrics.AddGauge({"splitft_client_codec",
@@ -140,6 +144,7 @@ void JobMetrics::TakeClient(const control::ClientState& client, bool step) {
   client_connected_.Set(labels, client.connected() ? 1 : 0);
   client_losses_.Increment(labels, std::max(0, client.restarts() - std::exchange(restarts_[name], client.restarts())));
   client_cut_layer_.Set(labels, client.cut_layer());
+  client_cut_limit_.Set(labels, client.cut_limit());
   client_rank_.Set(labels, client.rank());
   if (std::string& codec = codecs_[name]; codec != client.codec()) {
     if (!codec.empty()) {

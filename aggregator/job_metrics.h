@@ -51,6 +51,7 @@ class JobMetrics {
   const telemetry::Gauge client_connected_;
   const telemetry::Counter client_losses_;
   const telemetry::Gauge client_cut_layer_;
+  const telemetry::Gauge client_cut_limit_;
   const telemetry::Gauge client_rank_;
   const telemetry::Gauge client_codec_;
   const telemetry::Gauge client_loss_;

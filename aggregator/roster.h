@@ -23,6 +23,11 @@ struct Member {
   protocol::Assignment assignment;  // that it trains by
   std::string reason;               // of its last change, for people
   int rank_cap = 0;                 // of the blocks that it runs; 0: none
+  // Where a plan has just given it a higher cut: what it had before, and until which step it has that again if it is
+  // lost.
+  std::optional<protocol::Assignment> former;
+  int64_t on_trial_until = 0;
+  int cut_limit = 0;  // it was lost under a higher cut; 0: none
   int tail_blocks = 0;
   model::FlatRange head_range;  // its blocks' adapters in the flat vector
   model::FlatRange tail_range;

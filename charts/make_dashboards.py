@@ -79,6 +79,7 @@ DASHBOARDS = [
         ("Last batch", "short", [(f"splitft_client_last_step_tokens{{{CLIENT}}}", "{{client}} tokens")]),
         ("Cut, and rank next to it", "short", [
             (f"splitft_client_cut_layer{{{CLIENT}}}", "{{client}} cut"),
+            (f"splitft_client_cut_limit{{{CLIENT}}} > 0", "{{client}} may have at most"),
             (f"splitft_client_rank{{{CLIENT}}}", "{{client}} rank")]),
         ("Tokens per second", "short", [(f"rate(splitft_client_tokens_total{{{CLIENT}}}[$__rate_interval])", "{{client}}")]),
         ("What its wire carries, as measured", "Bps", [

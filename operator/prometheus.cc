@@ -173,7 +173,8 @@ absl::StatusOr<scheduler::StepFigures> FiguresOf(const JobSamples& samples, cons
                                         .round_trip_seconds = of(key("splitft_client_round_trip_seconds"))},
                                .loss = of(key("splitft_client_loss")),
                                .memory_bytes = of.Count(key("splitft_client_peak_memory_bytes")),
-                               .memory_limit_bytes = of.Count(key("splitft_client_memory_limit_bytes"))});
+                               .memory_limit_bytes = of.Count(key("splitft_client_memory_limit_bytes")),
+                               .cut_limit = static_cast<int>(of.Count(key("splitft_client_cut_limit")))});
   }
   SPLITFT_RETURN_IF_ERROR(of.status());
   return figures;

@@ -35,7 +35,7 @@ class Prometheus {
     // Answers with the series of docs/metrics.md that FiguresOf needs, as the aggregators have them.
     std::string query =
         "{__name__=~\"splitft_job_(steps_total|planned_steps|restarted_steps_total|last_step_seconds)|"
-        "splitft_client_(cut_layer|codec|loss|last_step_tokens|last_step_seconds|uplink_bytes_per_second|"
+        "splitft_client_(cut_layer|cut_limit|codec|loss|last_step_tokens|last_step_seconds|uplink_bytes_per_second|"
         "downlink_bytes_per_second|round_trip_seconds|peak_memory_bytes|memory_limit_bytes)\"}";
     Duration timeout = std::chrono::seconds(5);
     Duration interval = std::chrono::seconds(15);

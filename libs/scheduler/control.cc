@@ -54,7 +54,8 @@ std::optional<StepFigures> FiguresOf(const control::JobEvent& event) {
                                         .round_trip_seconds = client.round_trip_seconds()},
                                .loss = client.loss(),
                                .memory_bytes = client.peak_memory_bytes(),
-                               .memory_limit_bytes = client.memory_limit_bytes()});
+                               .memory_limit_bytes = client.memory_limit_bytes(),
+                               .cut_limit = client.cut_limit()});
   }
   return figures;
 }

@@ -95,6 +95,9 @@ int CostWindow::HighestCut(size_t client) const {
     highest = std::min(highest, job_.split.max_cut_layer);
   }
   const ClientFigures& now = steps_.back().clients[client];
+  if (now.cut_limit > 0) {
+    highest = std::min(highest, now.cut_limit);
+  }
   if (now.memory_limit_bytes > 0 && shape_.block_bytes > 0) {
     // A tenth is left for what the figures do not show.
     const double room = 0.9 * static_cast<double>(now.memory_limit_bytes) - static_cast<double>(now.memory_bytes);

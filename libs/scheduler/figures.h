@@ -31,6 +31,7 @@ struct ClientFigures {
   double loss = 0;                 // of its own batch, per unmasked token
   int64_t memory_bytes = 0;        // the most it has used
   int64_t memory_limit_bytes = 0;  // 0: unknown
+  int cut_limit = 0;               // the highest cut that it may be given; 0: as the job has it
 };
 
 struct StepFigures {

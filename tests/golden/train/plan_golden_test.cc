@@ -133,7 +133,7 @@ TEST_F(Plans, LossesInBetweenChangeNothing) {
         Run(test, {.rejoin_patience = std::chrono::seconds(60), .fate = fate, .next_plan = RandomPlans(test, seed)});
     EXPECT_THAT(found.losses, Pointwise(DoubleNear(kTolerance), expected.losses));
     EXPECT_GT(losses, 10);
-    EXPECT_GT(Moves(found), 10);
+    EXPECT_GT(Moves(found), 4) << "some cuts are not raised again";
   }
 }
 
@@ -219,6 +219,43 @@ TEST_F(Plans, LoweringARankLosesWhatItSays) {
   EXPECT_LT(discarded, 0.5);
   EXPECT_NE(found.losses[8], expected.losses[8]);
   EXPECT_NEAR(found.losses[8], expected.losses[8], 0.05);
+}
+
+// The bank dies of every cut above 2, as for want of memory, once it computes with it.
+TEST_F(Plans, AClientThatIsLostUnderAHigherCutComesBackToItsFormerOne) {
+  TrainingCase test = Case(1);
+  test.steps = 20;
+  const LocalJobResult expected = Run(test);
+  int deaths = 0;
+  int cut = test.clients[0].cut_layer;
+  const auto fate = [&](const protocol::Frame& frame, bool up) {
+    const auto* assignment = std::get_if<protocol::Assignment>(&frame.body);
+    if (frame.key.client != test.clients[0].name) {
+      return Fate::kLives;
+    }
+    if (assignment != nullptr && frame.key.kind == protocol::FrameKind::kStepBegin) {
+      cut = assignment->cut_layer;
+    }
+    const bool dies = up && frame.key.kind == protocol::FrameKind::kHiddenUp && cut > 2;
+    deaths += dies ? 1 : 0;
+    return dies ? Fate::kBreaks : Fate::kLives;
+  };
+  const auto raise = [&test, asked = 0]() mutable -> std::optional<control::Plan> {
+    control::Plan plan;
+    plan.set_number(static_cast<uint64_t>(++asked));
+    control::ClientPlan& wanted = *plan.add_clients();
+    wanted.set_name(test.clients[0].name);
+    wanted.set_cut_layer(asked < 3 ? 2 : 3);
+    return plan;
+  };
+  const LocalJobResult found =
+      Run(test, {.rejoin_patience = std::chrono::seconds(60), .fate = fate, .next_plan = raise});
+  EXPECT_EQ(deaths, 1) << "one is enough to learn of it";
+  EXPECT_THAT(found.losses, Pointwise(DoubleNear(kTolerance), expected.losses));
+  ASSERT_FALSE(found.events.empty());
+  EXPECT_EQ(found.events.back().clients(0).cut_layer(), 2);
+  EXPECT_EQ(found.events.back().clients(0).cut_limit(), 2);
+  EXPECT_EQ(found.events.back().plan().state(), control::PlanState::REFUSED);
 }
 
 class CodecPlans : public Plans, public ::testing::WithParamInterface<std::string> {};

@@ -288,6 +288,7 @@ class Measured : public Hub {
         samples[absl::StrReplaceAll(metric, {{"CLIENT", client.name()}})] = value;
       };
       set("splitft_client_cut_layer CLIENT", client.cut_layer());
+      set("splitft_client_cut_limit CLIENT", 0);
       set("splitft_client_last_step_tokens CLIENT", static_cast<double>(client.tokens()));
       set("splitft_client_last_step_seconds CLIENT forward", client.head_forward_seconds());
       set("splitft_client_last_step_seconds CLIENT tail", client.tail_seconds());

@@ -82,6 +82,7 @@ JobSamples SamplesOf(const control::JobEvent& event) {
       samples[absl::StrCat("splitft_client_", metric, " ", client.name(), *phase == '\0' ? "" : " ", phase)] = value;
     };
     set("cut_layer", client.cut_layer());
+    set("cut_limit", 0);
     set("codec", 0, "bf16");
     set("codec", 1, "fp32");
     set("last_step_tokens", static_cast<double>(client.tokens()));
