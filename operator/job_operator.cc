@@ -1,7 +1,6 @@
 #include "operator/job_operator.h"
 
 #include <memory>
-#include <utility>
 
 #include "libs/kube/client.h"
 #include "libs/kube/event_recorder.h"
@@ -19,7 +18,7 @@ void JobOperator::Run(const std::stop_token& stop) {
   kube::WorkQueue* queue = nullptr;
   ClusterView view(parts_.transport, parts_.clock, ViewOptions(),
                    [&queue](const kube::ObjectKey& job) { queue->Add(job); });
-  const auto figures = parts_.prometheus == nullptr ? ProgressHub::Figures::kOfEvents : ProgressHub::Figures::kMeasured;
+  const auto figures = parts_.figures == nullptr ? ProgressHub::Figures::kOfEvents : ProgressHub::Figures::kMeasured;
   auto progress = std::make_unique<ProgressHub>(parts_.clock, figures, [&queue](const kube::ObjectKey& job, bool news) {
     queue->AddAfter(job, news ? Duration::zero() : std::chrono::seconds(1));
   });
@@ -46,30 +45,17 @@ void JobOperator::Run(const std::stop_token& stop) {
     parts_.log.Info("synced", {{"jobs", view.jobs()}});
     controller.Start();
   }
-  if (parts_.prometheus != nullptr) {
-    Measure(*progress, stop);
+  if (parts_.figures != nullptr) {
+    parts_.figures->Attach(*progress);
   }
   kube::WaitUnlessStopped(TimePoint::max(), stop);
   view.Stop();  // before the queue that it feeds
   controller.Stop();
+  if (parts_.figures != nullptr) {
+    parts_.figures->Detach();
+  }
   progress.reset();  // likewise; the workers that read it have ended
   static_cast<void>(events.Flush(parts_.clock.Now() + std::chrono::seconds(2)));
-}
-
-void JobOperator::Measure(ProgressHub& progress, const std::stop_token& stop) const {
-  std::string last_error;
-  while (!stop.stop_requested()) {
-    kube::WaitUnlessStopped(parts_.clock.Now() + parts_.prometheus->options().interval, stop);
-    if (stop.stop_requested() || !progress.PlansAny()) {
-      continue;
-    }
-    const absl::StatusOr<MeasuredJobs> jobs = parts_.prometheus->Read();
-    parts_.metrics.Measured(jobs.ok());
-    if (const std::string error(jobs.status().message()); std::exchange(last_error, error) != error) {
-      jobs.ok() ? parts_.log.Info("figures are read again") : parts_.log.Warning("figures", {{"error", error}});
-    }
-    progress.Measured(jobs);
-  }
 }
 
 ClusterView::Options JobOperator::ViewOptions() const {

@@ -11,9 +11,8 @@
 #include "libs/telemetry/log.h"
 #include "operator/cluster_view.h"
 #include "operator/decide/snapshot.h"
+#include "operator/figures_poller.h"
 #include "operator/operator_metrics.h"
-#include "operator/progress_hub.h"
-#include "operator/prometheus.h"
 
 namespace splitft::controller {
 
@@ -35,7 +34,7 @@ class JobOperator {
     const Clock& clock;
     const telemetry::Log& log;
     const OperatorMetrics& metrics;
-    const Prometheus* prometheus = nullptr;  // null: the scheduler goes by what aggregators say
+    FiguresPoller* figures = nullptr;  // null: the scheduler goes by what aggregators say
   };
   JobOperator(Parts parts, JobOperatorOptions options) : parts_(parts), options_(std::move(options)) {}
 
@@ -44,8 +43,6 @@ class JobOperator {
 
  private:
   ClusterView::Options ViewOptions() const;
-  // Reads jobs' figures until `stop`.
-  void Measure(ProgressHub& progress, const std::stop_token& stop) const;
   void Note(const kube::Controller::Outcome& outcome) const;
 
   const Parts parts_;

@@ -24,6 +24,7 @@
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
 #include "libs/telemetry/telemetry_server.h"
+#include "operator/figures_poller.h"
 #include "operator/job_operator.h"
 #include "operator/operator_metrics.h"
 #include "operator/prometheus.h"
@@ -75,7 +76,7 @@ absl::StatusOr<PrometheusParts> PrometheusOf(const Flags& flags, const Clock& cl
   Prometheus::Options options;
   options.query = FlagOr(flags, "prometheus-query", options.query);
   SPLITFT_ASSIGN_OR_RETURN(const int timeout,
-                           IntegerOf(flags, {.name = "prometheus-timeout", .low = 1, .high = 300, .fallback = 5}));
+                           IntegerOf(flags, {.name = "prometheus-timeout", .low = 1, .high = 10, .fallback = 5}));
   SPLITFT_ASSIGN_OR_RETURN(const int interval,
                            IntegerOf(flags, {.name = "prometheus-interval", .low = 1, .high = 3600, .fallback = 15}));
   options.timeout = std::chrono::seconds(timeout);
@@ -131,6 +132,10 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
   const std::string identity = Identity();
   SPLITFT_ASSIGN_OR_RETURN(const OperatorSettings settings, SettingsOf(flags, cluster.name_space));
   SPLITFT_ASSIGN_OR_RETURN(const PrometheusParts figures, PrometheusOf(flags, clock));
+  std::optional<FiguresPoller> poller;
+  if (figures.prometheus.has_value()) {
+    poller.emplace(FiguresPoller::Parts{clock, log, metrics}, *figures.prometheus);
+  }
   const auto lead = [&](int64_t term, const std::stop_token& lost) {
     log.Info("leading", {{"identity", identity}, {"term", term}});
     JobOperator(
@@ -138,7 +143,7 @@ absl::Status Operate(const Flags& flags, const telemetry::Log& log, const std::s
          .clock = clock,
          .log = log,
          .metrics = metrics,
-         .prometheus = figures.prometheus.has_value() ? &*figures.prometheus : nullptr},
+         .figures = poller.has_value() ? &*poller : nullptr},
         {.name_space = FlagOr(flags, "watch-namespace", ""), .identity = identity, .term = term, .settings = settings})
         .Run(lost);
     log.Info("no longer leading");

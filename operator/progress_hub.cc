@@ -5,6 +5,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -149,7 +150,7 @@ class ProgressHub::Stream {
     grpc::ClientContext context_;
     control::WatchRequest request_;
     control::JobEvent event_;
-    bool ended_ = false;  // the last event was the job's last
+    std::atomic<bool> ended_ = false;  // the last event was the job's last
   };
 
   void StartCallLocked() SPLITFT_REQUIRES(mutex_) {

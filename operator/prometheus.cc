@@ -1,7 +1,9 @@
 #include "operator/prometheus.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +19,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMostQuoted = 80;
+constexpr char kTwice[] = "twice";  // among a job's samples: one series was there twice
 // The labels that may tell series of one metric and client apart.
 constexpr const char* kOtherLabels[] = {"activity", "phase", "codec"};
 
@@ -35,6 +38,26 @@ std::string Text(const Json& object, const char* field) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+// Whether FiguresOf reads it.
+bool IsNeeded(std::string_view metric) {
+  constexpr std::string_view kNeeded[] = {"splitft_job_steps_total",
+                                          "splitft_job_planned_steps",
+                                          "splitft_job_restarted_steps_total",
+                                          "splitft_job_last_step_seconds",
+                                          "splitft_client_cut_layer",
+                                          "splitft_client_cut_limit",
+                                          "splitft_client_codec",
+                                          "splitft_client_loss",
+                                          "splitft_client_last_step_tokens",
+                                          "splitft_client_last_step_seconds",
+                                          "splitft_client_uplink_bytes_per_second",
+                                          "splitft_client_downlink_bytes_per_second",
+                                          "splitft_client_round_trip_seconds",
+                                          "splitft_client_peak_memory_bytes",
+                                          "splitft_client_memory_limit_bytes"};
+  return std::find(std::begin(kNeeded), std::end(kNeeded), metric) != std::end(kNeeded);
+}
+
 // One series of the vector: [time, "value"].
 absl::Status AddSample(const Json& series, Duration now, MeasuredJobs* jobs) {
   const auto labels = series.is_object() ? series.find("metric") : series.end();
@@ -45,9 +68,8 @@ absl::Status AddSample(const Json& series, Duration now, MeasuredJobs* jobs) {
   }
   const std::string name = Text(*labels, "__name__");
   const kube::ObjectKey job{Text(*labels, "namespace"), Text(*labels, "job")};
-  if (name.empty() || job.name_space.empty() || job.name.empty()) {
-    return Untrusted(
-        absl::StrCat("answered with a series without __name__, namespace or job: ", Quote(labels->dump())));
+  if (!IsNeeded(name) || job.name_space.empty() || job.name.empty()) {
+    return absl::OkStatus();  // nobody's, or another query's
   }
   const double age = Seconds(now) - (*value)[0].get<double>();
   if (!(std::abs(age) <= Seconds(kOldestSample))) {
@@ -64,7 +86,10 @@ absl::Status AddSample(const Json& series, Duration now, MeasuredJobs* jobs) {
   }
   double number = std::nan("");
   static_cast<void>(absl::SimpleAtod((*value)[1].get<std::string>(), &number));  // NaN, +Inf and the like stay
-  (*jobs)[job][key] = number;
+  JobSamples& samples = (*jobs)[job];
+  if (!samples.emplace(key, number).second) {
+    samples[kTwice] = 1;
+  }
   return absl::OkStatus();
 }
 
@@ -147,6 +172,11 @@ absl::StatusOr<MeasuredJobs> ParseAnswer(const kube::Response& response, Duratio
 }
 
 absl::StatusOr<scheduler::StepFigures> FiguresOf(const JobSamples& samples, const spec::FineTuneJob& job) {
+  if (samples.contains(kTwice)) {
+    return absl::InvalidArgumentError(
+        "Prometheus has a series of this job twice: of two aggregators, or two clusters, that its query must tell "
+        "apart");
+  }
   Lookup of(samples);
   scheduler::StepFigures figures{.step = of.Count("splitft_job_steps_total"),
                                  .total_steps = of.Count("splitft_job_planned_steps"),

@@ -20,7 +20,8 @@ using MeasuredJobs = std::map<kube::ObjectKey, JobSamples>;
 
 // Reads an answer of Prometheus' /api/v1/query (https://prometheus.io/docs/prometheus/latest/querying/api/): the
 // splitft_ series of an instant vector, by their labels `namespace` and `job`. What is not to be trusted is an error
-// that says why: another HTTP status, no JSON, an error, warnings, no vector, samples of before `now` - kOldestSample.
+// that says why: another HTTP status, no JSON, an error, warnings, no vector, an answer as of another time than `now`
+// (by kOldestSample: clocks differ; how old the samples are Prometheus does not say).
 inline constexpr Duration kOldestSample = std::chrono::minutes(2);
 absl::StatusOr<MeasuredJobs> ParseAnswer(const kube::Response& response, Duration now);
 

@@ -36,6 +36,9 @@ Planner::Planner(const spec::FineTuneJob& job, const ModelShape& shape)
     : job_(job), codecs_(AllowedCodecs(job)), window_(job, shape) {}
 
 void Planner::Observe(const StepFigures& figures) {
+  if (figures.step == last_step_) {
+    wrong_ = WhatIsWrong(figures);  // figures are to be had again
+  }
   if (figures.step <= last_step_) {
     return;
   }

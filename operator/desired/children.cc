@@ -71,7 +71,9 @@ std::string ChildKey(const Json& child) {
   return absl::StrCat(child.value("kind", ""), "/", child.at("metadata").value("name", ""));
 }
 
-bool Covers(const Json& live, const Json& wanted) {
+namespace {
+
+bool CoversValue(const Json& live, const Json& wanted) {
   if (wanted.is_object()) {
     if (!live.is_object()) {
       return wanted.empty() && live.is_null();  // the server leaves out what is empty
@@ -81,7 +83,7 @@ bool Covers(const Json& live, const Json& wanted) {
       if (IsSelection(name) && found != live.end() && *found != value) {
         return false;  // a label more selects other pods
       }
-      if (!Covers(found == live.end() ? Json() : *found, value)) {
+      if (!CoversValue(found == live.end() ? Json() : *found, value)) {
         return false;
       }
     }
@@ -92,13 +94,22 @@ bool Covers(const Json& live, const Json& wanted) {
       return false;
     }
     for (size_t i = 0; i < wanted.size(); ++i) {
-      if (!Covers(live[i], wanted[i])) {
+      if (!CoversValue(live[i], wanted[i])) {
         return false;
       }
     }
     return true;
   }
   return live == wanted;
+}
+
+}  // namespace
+
+bool Covers(const Json& live, const Json& wanted) {
+  Json fields = wanted;
+  fields.erase("apiVersion");  // an item of a list has neither; it was found by its kind
+  fields.erase("kind");
+  return CoversValue(live, fields);
 }
 
 }  // namespace splitft::controller

@@ -160,7 +160,9 @@ class Rendered(unittest.TestCase):
         monitor = rendered(*VARIANTS["Prometheus Operator"])[f"PodMonitor/{OPERATOR}-jobs"]
         self.assertEqual(monitor["spec"]["namespaceSelector"], {"any": True})
         endpoint = monitor["spec"]["podMetricsEndpoints"][0]
-        self.assertEqual((endpoint["port"], endpoint["honorLabels"]), ("metrics", True))
+        # A pod may not speak for another namespace's jobs.
+        self.assertEqual((endpoint["port"], endpoint["honorLabels"]), ("metrics", False))
+        self.assertEqual(monitor["spec"]["jobLabel"], "splitft.io/job")
         one = rendered(*VARIANTS["Prometheus Operator"], *VARIANTS["one namespace"])[f"PodMonitor/{OPERATOR}-jobs"]
         self.assertEqual(one["spec"]["namespaceSelector"], {"matchNames": ["jobs"]})
 
@@ -389,7 +391,8 @@ def monitors(kind, endpoints, **properties):
     plural = f"{kind.lower()}s"
     endpoint = {"type": "object", "properties": {
         "port": {"type": "string"}, "path": {"type": "string"}, "interval": {"type": "string"},
-        "honorLabels": {"type": "boolean"}}}
+        "honorLabels": {"type": "boolean"}, "metricRelabelings": {"type": "array", "items": {
+            "type": "object", "properties": {"action": {"type": "string"}, "regex": {"type": "string"}}}}}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": f"{plural}.monitoring.coreos.com", "annotations": {
@@ -418,7 +421,8 @@ MONITORS = [
     RULES,
     monitors("ServiceMonitor", "endpoints"),
     monitors("PodMonitor", "podMetricsEndpoints", namespaceSelector={"type": "object", "properties": {
-        "any": {"type": "boolean"}, "matchNames": {"type": "array", "items": {"type": "string"}}}}),
+        "any": {"type": "boolean"}, "matchNames": {"type": "array", "items": {"type": "string"}}}},
+        jobLabel={"type": "string"}),
 ]
 
 if __name__ == "__main__":

@@ -306,6 +306,22 @@ TEST_F(OnAServer, ACrashAtAnyWriteIsMadeGood) {
   }
 }
 
+// What a new leader lists is as it was left, though a list's items lack what a watch's events have.
+TEST_F(OnAServer, NewLeadersFindNothingToRepair) {
+  MakeJob("kept");
+  {
+    const Running first(*transport_, name_space_);
+    ASSERT_TRUE(Eventually([&] { return IsWhole("kept"); }));
+  }
+  for (int leader = 2; leader <= 3; ++leader) {
+    const Running next(*transport_, name_space_);
+    ASSERT_TRUE(
+        Eventually([&] { return next.Scrape().find("reconcile_total{result=\"success\"} 0") == std::string::npos; }));
+    SystemClock().SleepFor(std::chrono::milliseconds(500));
+    EXPECT_THAT(next.Scrape(), testing::Not(testing::HasSubstr("verb=\"apply\""))) << "leader " << leader;
+  }
+}
+
 TEST_F(OnAServer, WhatIsDeletedOrEditedWhileItIsDownComesBack) {
   MakeJob("edited");
   {

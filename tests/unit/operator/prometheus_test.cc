@@ -50,6 +50,17 @@ TEST(ParseAnswer, SortsSeriesByJobAndClient) {
                                                       {"splitft_client_last_step_seconds bank tail", 0.1}}));
 }
 
+TEST(ParseAnswer, LeavesOutWhatIsNobodys) {
+  const auto jobs =
+      ParseAnswer({.status = 200,
+                   .body = Vector({R"({"metric": {"__name__": "splitft_job_steps_total"}, "value": [1000000, "1"]})",
+                                   Series("splitft_client_bytes_total", R"(, "client": "bank")", "2.5")}),
+                   .retry_after = {}},
+                  kNow);
+  ASSERT_TRUE(jobs.ok()) << jobs.status();
+  EXPECT_TRUE(jobs->empty());
+}
+
 TEST(ParseAnswer, TrustsNothingElse) {
   EXPECT_EQ(WhyNot(503, "<html>down</html>"), "Prometheus answered 503: \"<html>down</html>\"");
   EXPECT_THAT(WhyNot(200, "<html>please log in</html>"), HasSubstr("none of its answers: \"<html>please"));
@@ -61,8 +72,6 @@ TEST(ParseAnswer, TrustsNothingElse) {
   EXPECT_THAT(WhyNot(200, R"({"status": "success"})"), HasSubstr("no vector"));
   EXPECT_THAT(WhyNot(200, "[]"), HasSubstr("none of its answers"));
   EXPECT_THAT(WhyNot(200, Vector({"7"})), HasSubstr("a series that is none"));
-  EXPECT_THAT(WhyNot(200, Vector({R"({"metric": {"__name__": "up"}, "value": [1000000, "1"]})"})),
-              HasSubstr("without __name__, namespace or job"));
   EXPECT_THAT(WhyNot(200, Vector({Series("splitft_job_steps_total", "", "12", 1e6 - 7 * 86'400)})),
               HasSubstr("as of 604800 s ago"));
   EXPECT_THAT(WhyNot(200, std::string(1000, 'x')), StartsWith("Prometheus answered with what is none"));
@@ -113,6 +122,13 @@ TEST(FiguresOf, AreThoseOfTheLastStep) {
   EXPECT_EQ(bank.tokens, 512);
   EXPECT_DOUBLE_EQ(bank.head_backward_seconds, 8 * 0.2);
   EXPECT_EQ(bank.link, (scheduler::Link{1e6, 2e6, 0.01}));
+}
+
+TEST(FiguresOf, OfTwoAggregatorsAreNone) {
+  const std::string series = Series("splitft_job_steps_total", "", "12");
+  const auto jobs = ParseAnswer({.status = 200, .body = Vector({series, series}), .retry_after = {}}, kNow);
+  ASSERT_TRUE(jobs.ok()) << jobs.status();
+  EXPECT_THAT(std::string(FiguresOf(jobs->begin()->second, UnequalJob()).status().message()), HasSubstr("twice"));
 }
 
 TEST(FiguresOf, NamesWhatIsMissingOrNoNumber) {
