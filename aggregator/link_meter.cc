@@ -203,8 +203,11 @@ void LinkMeter::End() {
   // only. What tells is how well the frames' arrivals are foretold.
   const scheduler::Link before = link_;
   double least = std::numeric_limits<double>::infinity();
+  const bool queues = std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
+    return step.answers.size() > kUnknowns;  // one microbatch's frames wait for one another
+  });
   for (scheduler::Link link : {scheduler::Link{}, kWhereAllQueue, before}) {
-    for (int turn = 0; turn < kTurns; ++turn) {
+    for (int turn = 0; turn < (queues ? kTurns : 1); ++turn) {
       std::vector<Exchange> exchanges;
       for (const Step& step : steps_) {
         AddExchanges(step, link, &exchanges);
@@ -214,6 +217,9 @@ void LinkMeter::End() {
         least = error;
         link_ = link;
       }
+    }
+    if (!queues) {
+      break;
     }
   }
 }

@@ -20,6 +20,8 @@ constexpr double kGainAtOnce = 0.15;
 constexpr int kRoundsToArrive = 3;
 // How long what was refused is not asked for again.
 constexpr int kRoundsBarred = 20;
+// The longest time that a client is kept below a cut that did not pay; the first is kRoundsBarred.
+constexpr int kMostRoundsRestrained = 320;
 // How much of its doubt a round leaves: half is gone after some 14.
 constexpr double kDoubtKept = 0.95;
 // How many of the choices that the job was run by are remembered.
@@ -111,7 +113,7 @@ std::optional<Plan> Planner::Decide() {
   if (!window_.knows_server()) {
     return Hold("what the aggregator takes for a block is unknown: it has run none yet");
   }
-  const Fleet fleet = window_.Fit();
+  Fleet fleet = window_.Fit();
   const std::vector<Choice> now = window_.Choices();
   const double correction = window_.Correction(fleet);
   Remember(now, correction);
@@ -119,7 +121,9 @@ std::optional<Plan> Planner::Decide() {
   predicted_seconds_ = correction * before.seconds;
   if (const double promised = std::exchange(promised_, 0); promised > 0) {
     doubt_ = std::max(doubt_, (predicted_seconds_ - promised) / predicted_seconds_);
+    Judge(now);
   }
+  Restrain(&fleet);
   doubt_ *= kDoubtKept;
   const std::vector<Choice> next = Next(fleet, now, correction);
   const Prediction after = Predict(fleet, next);
@@ -150,12 +154,38 @@ std::optional<Plan> Planner::Decide() {
     }
   }
   plan.fleet = fleet;
+  former_ = now;
+  former_seconds_ = predicted_seconds_;
   seemed_to_pay_ = false;
   promised_ = plan.seconds_then;
   awaited_ = next;
   awaited_since_ = last_step_;
   holding_.clear();
   return plan;
+}
+
+void Planner::Judge(const std::vector<Choice>& now) {
+  if (job_.scheduling.policy != spec::SchedulingPolicy::kMakespan ||
+      predicted_seconds_ < (1 - kLeastGain) * former_seconds_) {
+    return;
+  }
+  for (size_t i = 0; i < now.size(); ++i) {
+    if (now[i].cut_layer > former_[i].cut_layer) {
+      Restraint& restraint = restraints_[i];
+      restraint.highest_cut = former_[i].cut_layer;
+      restraint.rounds = std::min(restraint.rounds == 0 ? kRoundsBarred : 2 * restraint.rounds, kMostRoundsRestrained);
+      restraint.until_step = last_step_ + int64_t{restraint.rounds} * job_.scheduling.round_steps;
+    }
+  }
+}
+
+void Planner::Restrain(Fleet* fleet) const {
+  for (const auto& [client, restraint] : restraints_) {
+    ClientCost& cost = fleet->clients[client];
+    if (restraint.until_step > last_step_) {
+      cost.highest_cut = std::max(cost.lowest_cut, std::min(cost.highest_cut, restraint.highest_cut));
+    }
+  }
 }
 
 std::vector<Choice> Planner::Next(const Fleet& fleet, const std::vector<Choice>& now, double correction) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -75,6 +76,10 @@ class Planner {
   std::vector<Choice> Next(const Fleet& fleet, const std::vector<Choice>& now, double correction) const;
   bool Pays(const Plan& plan, const std::vector<Choice>& next);
   std::optional<Plan> Hold(std::string why);
+  // Whether the last plan made the step shorter; where it did not, the clients whose cuts it raised keep below that.
+  void Judge(const std::vector<Choice>& now);
+  // Keeps clients below the cuts that did not pay.
+  void Restrain(Fleet* fleet) const;
 
   const spec::FineTuneJob& job_;
   const std::vector<spec::Codec> codecs_;
@@ -93,6 +98,16 @@ class Planner {
   };
   std::vector<Barred> barred_;  // what the job could not do
   std::vector<Tried> tried_;    // the latest last
+  // A client whose cut was raised in vain: what it computes in bursts looks fast (a quota is saved up while it waits),
+  // and is not.
+  struct Restraint {
+    int highest_cut = 0;
+    int64_t until_step = 0;
+    int rounds = 0;  // doubled each time
+  };
+  std::map<size_t, Restraint> restraints_;
+  std::vector<Choice> former_;  // before the last plan
+  double former_seconds_ = 0;   // a step's, then
   double promised_ = 0;         // a step's seconds by the last plan; 0: not waited for
   bool seemed_to_pay_ = false;  // another plan, in the last round
   double doubt_ = 0;            // by what share of a step the last plans fell short

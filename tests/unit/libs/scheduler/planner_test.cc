@@ -251,6 +251,28 @@ TEST(Planner, GoesBackFromAPlanThatDoesNotKeepItsPromise) {
   EXPECT_LE(back, 20);
 }
 
+// Under a quota: whoever computes little has saved it up and looks fast, until there is more to do.
+TEST(Planner, IsSeldomTakenInByAClientThatIsFastInBurstsOnly) {
+  ModelledJob modelled(spec::SchedulingPolicy::kMakespan, {0.005, 0.01, 0.01});
+  Planner planner(modelled.job, kShape);
+  int raised = 0;
+  int steps_high = 0;
+  for (int step = 0; step < 500; ++step) {
+    const bool bursts = modelled.choices[0].cut_layer <= 2;
+    modelled.truth.clients[0].forward_seconds = bursts ? 0.005 : 0.3;
+    modelled.truth.clients[0].backward_seconds = bursts ? 0.01 : 0.6;
+    steps_high += bursts ? 0 : 1;
+    for (const Plan& plan : modelled.Run(planner, 1, 0.02)) {
+      for (const Change& change : plan.changes) {
+        raised += change.client == "a" && change.to.cut_layer > 2 && change.from.cut_layer <= 2 ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GE(raised, 1) << "it is tried";
+  EXPECT_LE(raised, 3) << "but less and less often: after 20, 40 and 80 rounds";
+  EXPECT_LT(steps_high, 75);
+}
+
 TEST(Planner, HoldsWhileTheAggregatorHasRunNoBlock) {
   ModelledJob job(kMakespan, {0.02, 0.04, 0.08});
   for (Choice& choice : job.choices) {
