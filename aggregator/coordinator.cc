@@ -54,7 +54,12 @@ absl::StatusOr<std::string> Coordinator::Run() {
   }
   SPLITFT_RETURN_IF_ERROR(AwaitClients());
   SPLITFT_RETURN_IF_ERROR(WelcomeAll());
-  SetRanks();
+  if (const double lost = SetRanks(); lost > 0) {  // of an initial adapter
+    control::PlanState begun;
+    begun.set_state(control::PlanState::APPLIED);
+    begun.set_discarded_energy(lost);
+    SPLITFT_RETURN_IF_ERROR(parts_.decided ? parts_.decided({}, begun) : absl::OkStatus());
+  }
   const spec::Evaluation& evaluation = parts_.job.training.evaluation;
   double best = std::numeric_limits<double>::infinity();
   int without_gain = 0;

@@ -233,6 +233,9 @@ class Aggregation {
     if (state.state() == control::PlanState::REFUSED) {
       log_.Warning("plan refused", {{"plan", state.number()}, {"steps", state.step()}, {"why", state.message()}});
     }
+    if (state.discarded_energy() > 0) {
+      log_.Warning("lower ranks", {{"steps", state.step()}, {"lost share of energy", state.discarded_energy()}});
+    }
     for (const control::ClientPlan& client : plan.clients()) {
       if (state.state() == control::PlanState::APPLIED) {
         log_.Info("plan applied", {{"plan", state.number()},

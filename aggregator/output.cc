@@ -1,6 +1,7 @@
 #include "aggregator/output.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -45,6 +46,21 @@ absl::Status WriteLine(const UniqueFd& fd, const fs::path& path, const std::stri
     return ErrnoStatus(errno, "write", path);
   }
   return static_cast<size_t>(written) < line.size() ? ErrnoStatus(ENOSPC, "write", path) : absl::OkStatus();
+}
+
+// A log that no other aggregator writes to while this one does, empty. Where the file system has no locks, everybody is
+// let in.
+absl::StatusOr<UniqueFd> CreateOwnLog(const fs::path& path) {
+  UniqueFd log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!log.valid()) {
+    return ErrnoStatus(errno, "create", path);
+  }
+  if (::flock(log.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return absl::UnavailableError(absl::StrCat("\"", path.parent_path().string(),
+                                               "\" is being written by another aggregator: each job needs an output of "
+                                               "its own"));
+  }
+  return ::ftruncate(log.get(), 0) == 0 ? absl::StatusOr<UniqueFd>(std::move(log)) : ErrnoStatus(errno, "empty", path);
 }
 
 std::string UidOf(const spec::FineTuneJob& job) {
@@ -95,8 +111,8 @@ absl::StatusOr<Output> Output::Open(const fs::path& directory, const Clock& cloc
   if (error) {
     return ErrnoStatus(error.value(), "create", directory);
   }
+  SPLITFT_ASSIGN_OR_RETURN(UniqueFd metrics, CreateOwnLog(directory / kMetricsFile));
   fs::remove(directory / kDecisionsFile, error);  // of a run before; there may be none
-  SPLITFT_ASSIGN_OR_RETURN(UniqueFd metrics, CreateLog(directory / kMetricsFile));
   return Output(directory, std::move(metrics), clock);
 }
 

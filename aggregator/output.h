@@ -23,6 +23,7 @@ class Output {
  public:
   // Creates the folder and an empty metrics.jsonl. NotFound, PermissionDenied or ResourceExhausted (disk full), naming
   // the path.
+  // Unavailable: another aggregator writes there.
   static absl::StatusOr<Output> Open(const std::filesystem::path& directory, const Clock& clock);
 
   // Appends the step that `event` reports; an event without a step's figures changes nothing.
@@ -53,7 +54,7 @@ class Output {
       : directory_(std::move(directory)), metrics_(std::move(metrics)), clock_(&clock) {}
 
   std::filesystem::path directory_;
-  UniqueFd metrics_;
+  UniqueFd metrics_;    // locked, so that no other aggregator writes here
   UniqueFd decisions_;  // from the first decision on
   const Clock* clock_;
   JobHistory history_;

@@ -75,6 +75,15 @@ void AddRows(const control::Decision& decision, TextTable* table) {
   }
 }
 
+// What lower ranks cost, if anything: a line for people.
+std::string Lost(const control::Decision& decision) {
+  const double lost = decision.state().discarded_energy();
+  char text[128];
+  std::snprintf(text, sizeof(text), "step %lld: lower ranks cost the adapters that got them %.2g %% of their energy\n",
+                static_cast<long long>(decision.state().step()), 100 * lost);
+  return lost > 0 ? text : "";
+}
+
 void AddInputs(const control::Decision& decision, TextTable* table) {
   for (const control::ClientCosts& costs : decision.plan().costs()) {
     table->rows.push_back({std::to_string(decision.state().number() & 0xffffffffU), costs.name(),
@@ -113,7 +122,12 @@ absl::Status Decisions(const Arguments& arguments, const CommandContext& context
     AddRows(decision, &table);
     AddInputs(decision, &inputs);
   }
-  context.out << FormatTable(table);
+  if (!table.rows.empty()) {
+    context.out << FormatTable(table);
+  }
+  for (const control::Decision& decision : decisions) {
+    context.out << Lost(decision);
+  }
   if (arguments.Has("--inputs")) {
     context.out << "\nSeconds of one block and of the tail, over a client's batch:\n" << FormatTable(inputs);
   }

@@ -100,7 +100,8 @@ absl::Status CompareLayouts(const ModelConfig& config, const AdapterLayout& foun
     const AdapterSlot& other = found.slots()[i++];
     if (other.rank != slot.rank) {
       return absl::InvalidArgumentError(
-          absl::StrCat(source, " has rank ", other.rank, " for \"", name, "\"; the job has ", slot.rank));
+          absl::StrCat(source, " has rank ", other.rank, " for \"", name, "\"; the job has ", slot.rank,
+                       ": lora.rank and lora.rankPattern say which rank each module has"));
     }
     if (other.scale != slot.scale) {
       return absl::InvalidArgumentError(absl::StrCat(source, " has scale ", other.scale, " (alpha ", other.alpha,
