@@ -83,13 +83,16 @@ void MakePods(const JobSnapshot& snapshot, const spec::FineTuneJob& job, const s
   }
 }
 
-// An event for each new state.
+// An event for each new state, and for why a job goes on waiting, once Kubernetes says why.
 void Announce(const JobSnapshot& snapshot, const Outcome& outcome, Plan* plan) {
   const std::string before = snapshot.status.is_object() ? snapshot.status.value("state", "") : "";
-  if (before == JobStateName(outcome.state)) {
+  const Json* running = FindCondition(snapshot.status, "Running");
+  const bool stuck = outcome.state == JobState::kPending && outcome.reason != "PodsPending";
+  const bool new_cause = stuck && running != nullptr && running->value("reason", "") == "PodsPending";
+  if (before == JobStateName(outcome.state) && !new_cause) {
     return;
   }
-  plan->notices.push_back({.warning = outcome.state == JobState::kFailed,
+  plan->notices.push_back({.warning = outcome.state == JobState::kFailed || stuck,
                            .reason = outcome.reason,
                            .action = std::string(JobStateName(outcome.state)),
                            .note = absl::StrCat(std::string(JobStateName(outcome.state)), ": ", outcome.message)});
@@ -114,7 +117,8 @@ void AnnouncePlan(const JobSnapshot& snapshot, Plan* plan) {
                                .note = absl::StrCat("client ", client.name, ": ", client.reason)});
     }
   }
-  if (now.state == "REFUSED" && now.number > told) {
+  const bool undone = now.number == number && state == "Applied";  // a client was lost under it
+  if (now.state == "REFUSED" && (now.number > told || undone)) {
     plan->notices.push_back({.warning = true,
                              .reason = "PlanRefused",
                              .action = "Plan",

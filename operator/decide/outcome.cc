@@ -132,19 +132,22 @@ std::string WhyPending(const PodView& pod, const spec::FineTuneJob& job, const M
                       missing ? absl::StrCat("; is there no ", WhatIsRead(job, member), "?") : "");
 }
 
-// Why members do not run yet, the first of each reason.
+// Why members do not run yet; those of whom Kubernetes says why come first.
 Outcome WaitingFor(const JobSnapshot& snapshot, const spec::FineTuneJob& job, const std::vector<MemberState>& members) {
   Outcome outcome{JobState::kPending, "PodsPending", ""};
   std::vector<std::string> waits;
+  std::vector<std::string> others;
   for (const MemberState& member : members) {
     const PodView* pod = member.pod;
     if (pod == nullptr || pod->phase == PodPhase::kFailed) {
-      waits.push_back(absl::StrCat(Describe(member.member), " has no pod yet"));
+      others.push_back(absl::StrCat(Describe(member.member), " has no pod yet"));
     } else if (pod->phase == PodPhase::kPending) {
       outcome.reason = pod->reason.empty() ? outcome.reason : pod->reason;
-      waits.push_back(absl::StrCat("pod ", pod->name, " is ", WhyPending(*pod, job, member.member)));
+      (pod->reason.empty() ? others : waits)
+          .push_back(absl::StrCat("pod ", pod->name, " is ", WhyPending(*pod, job, member.member)));
     }
   }
+  waits.insert(waits.end(), others.begin(), others.end());
   if (waits.empty()) {
     outcome.state = JobState::kStarting;
     outcome.reason = "WaitingForClients";

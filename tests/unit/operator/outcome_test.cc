@@ -73,6 +73,22 @@ TEST_F(Decides, SaysWhyAPodDoesNotStart) {
               HasSubstr("pod job-worker-bank-0 is ImagePullBackOff: Back-off pulling image"));
 }
 
+TEST_F(Decides, ACauseComesFirstAndIsToldOnce) {
+  Begin();
+  c().Worker("hospital")->reason = "Unschedulable";
+  c().Worker("hospital")->message = "0/1 nodes are available";
+  c().Settle();
+  c().Advance(minutes(1));
+  c().Settle();
+  EXPECT_THAT(FindCondition(c().status(), "Running")->value("message", ""),
+              testing::StartsWith("pod job-worker-hospital-0 is Unschedulable: 0/1 nodes"));
+  int told = 0;
+  for (const Notice& notice : c().notices()) {
+    told += notice.reason == "Unschedulable" && notice.warning ? 1 : 0;
+  }
+  EXPECT_EQ(told, 1);
+}
+
 TEST_F(Decides, SaysWhatAVolumeMayLack) {
   Begin();
   c().Worker("bank")->reason = "CreateContainerConfigError";
