@@ -61,7 +61,7 @@ def job(steps: int, scheduling: dict, codec: str, choices: dict[str, tuple[int, 
             "split": {"cutLayer": 2, "codec": codec},
             "scheduling": scheduling,
             "training": {
-                "steps": steps, "batchSize": 8, "microbatches": 4, "sequenceLength": 128, "learningRate": 2e-3,
+                "steps": steps, "batchSize": 4, "microbatches": 4, "sequenceLength": 128, "learningRate": 2e-3,
                 "seed": 7,
             },
             "clients": clients,
