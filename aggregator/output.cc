@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,9 @@ constexpr const char* kTokenizerFiles[] = {
 
 constexpr char kFinishedFile[] = ".splitft-finished";
 
+// For this job's former aggregator, which may still be ending.
+constexpr Duration kFormerWriterPatience = std::chrono::seconds(60);
+
 constexpr char kMetricsFile[] = "metrics.jsonl";
 constexpr char kDecisionsFile[] = "decisions.jsonl";
 
@@ -50,12 +54,17 @@ absl::Status WriteLine(const UniqueFd& fd, const fs::path& path, const std::stri
 
 // A log that no other aggregator writes to while this one does, empty. Where the file system has no locks, everybody is
 // let in.
-absl::StatusOr<UniqueFd> CreateOwnLog(const fs::path& path) {
+absl::StatusOr<UniqueFd> CreateOwnLog(const fs::path& path, const Clock& clock) {
   UniqueFd log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (!log.valid()) {
     return ErrnoStatus(errno, "create", path);
   }
-  if (::flock(log.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  const TimePoint deadline = clock.Now() + kFormerWriterPatience;
+  bool taken = false;
+  while ((taken = ::flock(log.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) && clock.Now() < deadline) {
+    clock.SleepFor(std::chrono::milliseconds(100));
+  }
+  if (taken) {
     return absl::UnavailableError(absl::StrCat("\"", path.parent_path().string(),
                                                "\" is being written by another aggregator: each job needs an output of "
                                                "its own"));
@@ -111,7 +120,7 @@ absl::StatusOr<Output> Output::Open(const fs::path& directory, const Clock& cloc
   if (error) {
     return ErrnoStatus(error.value(), "create", directory);
   }
-  SPLITFT_ASSIGN_OR_RETURN(UniqueFd metrics, CreateOwnLog(directory / kMetricsFile));
+  SPLITFT_ASSIGN_OR_RETURN(UniqueFd metrics, CreateOwnLog(directory / kMetricsFile, clock));
   fs::remove(directory / kDecisionsFile, error);  // of a run before; there may be none
   return Output(directory, std::move(metrics), clock);
 }

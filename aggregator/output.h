@@ -23,7 +23,7 @@ class Output {
  public:
   // Creates the folder and an empty metrics.jsonl. NotFound, PermissionDenied or ResourceExhausted (disk full), naming
   // the path.
-  // Unavailable: another aggregator writes there.
+  // Unavailable: another aggregator writes there, and has for a minute.
   static absl::StatusOr<Output> Open(const std::filesystem::path& directory, const Clock& clock);
 
   // Appends the step that `event` reports; an event without a step's figures changes nothing.
