@@ -114,13 +114,13 @@ absl::Status Coordinator::UndoPlanOf(Member& member) {
   member.cut_limit = lost_at - 1;
   member.reason = absl::StrCat("lost soon after its cut rose: cut ", lost_at, " -> ", former->cut_layer);
   parts_.roster.Assign(member, *former);
-  plan_state_.set_state(control::PlanState::REFUSED);
-  plan_state_.set_step(parts_.state.steps_done());
-  plan_state_.set_message(absl::StrCat("client ", member.name, " was ", member.reason));
   SetRanks();
-  control::Plan undone;
-  undone.set_number(plan_state_.number());
-  SPLITFT_RETURN_IF_ERROR(Decided(undone));
+  control::Plan refused;  // the one that is undone; or the next, which was made without knowing of this
+  refused.set_number(plan_state_.number());
+  if (plan_.has_value()) {
+    refused = plan_->plan;
+  }
+  SPLITFT_RETURN_IF_ERROR(RefusePlan(refused, absl::StrCat("client ", member.name, " was ", member.reason)));
   return parts_.model.Use(LowestCut());
 }
 

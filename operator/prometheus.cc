@@ -38,23 +38,24 @@ std::string Text(const Json& object, const char* field) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-// Whether FiguresOf reads it.
+// What FiguresOf reads.
+constexpr std::string_view kNeeded[] = {"splitft_job_steps_total",
+                                        "splitft_job_planned_steps",
+                                        "splitft_job_restarted_steps_total",
+                                        "splitft_job_last_step_seconds",
+                                        "splitft_client_cut_layer",
+                                        "splitft_client_cut_limit",
+                                        "splitft_client_codec",
+                                        "splitft_client_loss",
+                                        "splitft_client_last_step_tokens",
+                                        "splitft_client_last_step_seconds",
+                                        "splitft_client_uplink_bytes_per_second",
+                                        "splitft_client_downlink_bytes_per_second",
+                                        "splitft_client_round_trip_seconds",
+                                        "splitft_client_peak_memory_bytes",
+                                        "splitft_client_memory_limit_bytes"};
+
 bool IsNeeded(std::string_view metric) {
-  constexpr std::string_view kNeeded[] = {"splitft_job_steps_total",
-                                          "splitft_job_planned_steps",
-                                          "splitft_job_restarted_steps_total",
-                                          "splitft_job_last_step_seconds",
-                                          "splitft_client_cut_layer",
-                                          "splitft_client_cut_limit",
-                                          "splitft_client_codec",
-                                          "splitft_client_loss",
-                                          "splitft_client_last_step_tokens",
-                                          "splitft_client_last_step_seconds",
-                                          "splitft_client_uplink_bytes_per_second",
-                                          "splitft_client_downlink_bytes_per_second",
-                                          "splitft_client_round_trip_seconds",
-                                          "splitft_client_peak_memory_bytes",
-                                          "splitft_client_memory_limit_bytes"};
   return std::find(std::begin(kNeeded), std::end(kNeeded), metric) != std::end(kNeeded);
 }
 
@@ -72,7 +73,7 @@ absl::Status AddSample(const Json& series, Duration now, MeasuredJobs* jobs) {
     return absl::OkStatus();  // nobody's, or another query's
   }
   const double age = Seconds(now) - (*value)[0].get<double>();
-  if (!(std::abs(age) <= Seconds(kOldestSample))) {
+  if (!(std::abs(age) <= Seconds(kMostClockSkew))) {
     return Untrusted(absl::StrCat("answered as of ", static_cast<int64_t>(age), " s ago"));
   }
   std::string key = name;
@@ -208,6 +209,14 @@ absl::StatusOr<scheduler::StepFigures> FiguresOf(const JobSamples& samples, cons
   }
   SPLITFT_RETURN_IF_ERROR(of.status());
   return figures;
+}
+
+std::string DefaultQuery() {
+  std::string names;
+  for (const std::string_view name : kNeeded) {
+    absl::StrAppend(&names, names.empty() ? "" : "|", std::string(name));
+  }
+  return absl::StrCat("{__name__=~\"", names, "\"}");
 }
 
 absl::StatusOr<MeasuredJobs> Prometheus::Read() const {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -20,24 +19,25 @@ using MeasuredJobs = std::map<kube::ObjectKey, JobSamples>;
 
 // Reads an answer of Prometheus' /api/v1/query (https://prometheus.io/docs/prometheus/latest/querying/api/): the
 // splitft_ series of an instant vector, by their labels `namespace` and `job`. What is not to be trusted is an error
-// that says why: another HTTP status, no JSON, an error, warnings, no vector, an answer as of another time than `now`
-// (by kOldestSample: clocks differ; how old the samples are Prometheus does not say).
-inline constexpr Duration kOldestSample = std::chrono::minutes(2);
+// that says why: another HTTP status, no JSON, an error, warnings, no vector, an answer as of another time than `now`,
+// by more than kMostClockSkew. How old the samples are Prometheus does not say.
+inline constexpr Duration kMostClockSkew = std::chrono::minutes(2);
 absl::StatusOr<MeasuredJobs> ParseAnswer(const kube::Response& response, Duration now);
 
 // The figures of the last step that was scraped. NotFound names the series that is missing, InvalidArgument the one
 // whose value is none.
 absl::StatusOr<scheduler::StepFigures> FiguresOf(const JobSamples& samples, const spec::FineTuneJob& job);
 
+// The series of all that FiguresOf needs, of every job.
+std::string DefaultQuery();
+
 // Where jobs' figures are read: one query for all of them.
 class Prometheus {
  public:
   struct Options {
-    // Answers with the series of docs/metrics.md that FiguresOf needs, as the aggregators have them.
-    std::string query =
-        "{__name__=~\"splitft_job_(steps_total|planned_steps|restarted_steps_total|last_step_seconds)|"
-        "splitft_client_(cut_layer|cut_limit|codec|loss|last_step_tokens|last_step_seconds|uplink_bytes_per_second|"
-        "downlink_bytes_per_second|round_trip_seconds|peak_memory_bytes|memory_limit_bytes)\"}";
+    // Answers with the series of docs/metrics.md that FiguresOf needs, as the aggregators have them; others are left
+    // out.
+    std::string query = DefaultQuery();
     Duration timeout = std::chrono::seconds(5);
     Duration interval = std::chrono::seconds(15);
   };

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "api/proto/control.grpc.pb.h"
 #include "libs/base/mutex.h"
+#include "tests/support/job_samples.h"
 #include "tests/support/training_event.h"
 
 namespace splitft::controller {
@@ -274,34 +274,7 @@ class Measured : public Hub {
     const std::optional<ProgressView> view = hub_->Get(kJob, "uid");
     return view.has_value() ? view->unknown : "no view";
   }
-  MeasuredJobs JobsAt(int64_t step) const {
-    const control::JobEvent event = TrainingEvent(step);
-    JobSamples samples = {{"splitft_job_steps_total", step},
-                          {"splitft_job_planned_steps", 1000},
-                          {"splitft_job_restarted_steps_total", 0},
-                          {"splitft_job_last_step_seconds total", event.figures().seconds()},
-                          {"splitft_job_last_step_seconds forward", event.figures().server_forward_seconds()},
-                          {"splitft_job_last_step_seconds backward", event.figures().server_backward_seconds()},
-                          {"splitft_job_last_step_seconds wait", event.figures().server_wait_seconds()}};
-    for (const control::ClientState& client : event.clients()) {
-      const auto set = [&](const char* metric, double value) {
-        samples[absl::StrReplaceAll(metric, {{"CLIENT", client.name()}})] = value;
-      };
-      set("splitft_client_cut_layer CLIENT", client.cut_layer());
-      set("splitft_client_cut_limit CLIENT", 0);
-      set("splitft_client_last_step_tokens CLIENT", static_cast<double>(client.tokens()));
-      set("splitft_client_last_step_seconds CLIENT forward", client.head_forward_seconds());
-      set("splitft_client_last_step_seconds CLIENT tail", client.tail_seconds());
-      set("splitft_client_last_step_seconds CLIENT backward", client.head_backward_seconds());
-      set("splitft_client_uplink_bytes_per_second CLIENT", 0);
-      set("splitft_client_downlink_bytes_per_second CLIENT", 0);
-      set("splitft_client_round_trip_seconds CLIENT", 0);
-      set("splitft_client_loss CLIENT", 2);
-      set("splitft_client_peak_memory_bytes CLIENT", 0);
-      set("splitft_client_memory_limit_bytes CLIENT", 0);
-    }
-    return {{kJob, samples}};
-  }
+  MeasuredJobs JobsAt(int64_t step) const { return {{kJob, SamplesOf(TrainingEvent(step))}}; }
 };
 
 TEST_F(Measured, APlanComesOfThemAndNotOfEvents) {
