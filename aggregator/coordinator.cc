@@ -24,7 +24,6 @@ protocol::StepMachine MakeMachine(const spec::FineTuneJob& job) {
   for (const spec::Client& client : job.clients) {
     options.clients.push_back(client.name);
   }
-  options.microbatches = static_cast<uint32_t>(job.training.microbatches);
   options.labels_on_server = job.split.labels == spec::LabelSide::kServer;
   options.client_gradients = job.split.train_client;
   // ParseJob has checked names and counts.
@@ -106,9 +105,11 @@ void Coordinator::Dismiss(const absl::Status& status, const std::string& reason)
 absl::Status Coordinator::RunStep() {
   const TimePoint start = parts_.clock.Now();
   const auto step = static_cast<uint64_t>(parts_.state.steps_done());
-  SPLITFT_RETURN_IF_ERROR(machine_.BeginStep(step, attempt_));
+  const int microbatches = parts_.roster.microbatches();
+  SPLITFT_RETURN_IF_ERROR(machine_.BeginStep(step, attempt_, static_cast<uint32_t>(microbatches)));
   do {
     figures_ = {};
+    figures_.set_microbatches(microbatches);
     // What an abandoned attempt took was spent waiting, as far as the step is concerned.
     figures_.set_server_wait_seconds(Seconds(parts_.clock.Now() - start));
     for (Member& member : parts_.roster.members()) {
@@ -170,7 +171,7 @@ absl::Status Coordinator::BeginAll(FrameKind kind) {
     SPLITFT_RETURN_IF_ERROR(
         parts_.report(Event(kind == FrameKind::kStepBegin ? control::TRAINING : control::EVALUATING)));
   }
-  parts_.model.Begin(parts_.state.parameters(), parts_.job.training.microbatches);
+  parts_.model.Begin(parts_.state.parameters(), parts_.roster.microbatches());
   const at::Tensor adapters = parts_.state.parameters().to(at::kCPU);
   std::vector<Member>& members = parts_.roster.members();
   for (size_t client = 0; client < members.size(); ++client) {
@@ -249,9 +250,10 @@ absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
 absl::Status Coordinator::Check(size_t client, const Frame& frame) const {
   const Member& member = parts_.roster.members()[client];
   const spec::Training& training = parts_.job.training;
+  const int parts = member.assignment.microbatches;
   const int64_t rows = frame.key.kind == FrameKind::kEvalHiddenUp || frame.key.kind == FrameKind::kEvalLabelsUp
                            ? member.batch_size
-                           : (member.batch_size + training.microbatches - 1) / training.microbatches;
+                           : (member.batch_size + parts - 1) / parts;
   protocol::ExpectedFrame expected{
       .sender = protocol::Side::kClient,
       .job_uid = options_.job_uid,

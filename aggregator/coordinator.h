@@ -91,6 +91,8 @@ class Coordinator {
   // Plans: coordinator_plan.cc. Begins a new one, and goes on by the one that all are prepared for.
   absl::Status ChangeAssignments();
   absl::Status BeginPlan(const control::Plan& plan);
+  // What all clients would train by, in their order. The error says why the plan cannot be followed.
+  absl::StatusOr<std::vector<protocol::Assignment>> AssignmentsBy(const control::Plan& plan);
   absl::Status ApplyPlan();
   absl::Status RefusePlan(const control::Plan& plan, const std::string& why);
   absl::Status Decided(const control::Plan& plan) const;

@@ -37,24 +37,17 @@ absl::Status Coordinator::ChangeAssignments() {
 
 absl::Status Coordinator::BeginPlan(const control::Plan& plan) {
   PlanUnderWay next{.plan = plan, .changes = {}, .waiting = {}};
-  std::vector<Member>& members = parts_.roster.members();
+  const absl::StatusOr<std::vector<protocol::Assignment>> assignments = AssignmentsBy(plan);
+  if (!assignments.ok()) {
+    return RefusePlan(plan, std::string(assignments.status().message()));
+  }
   int lowest = LowestCut();
-  for (const control::ClientPlan& wanted : plan.clients()) {
-    const Member* member = parts_.roster.Named(wanted.name());
-    protocol::Assignment assignment = member->assignment;
-    assignment.plan = plan.number();
-    assignment.cut_layer = wanted.cut_layer() != 0 ? wanted.cut_layer() : assignment.cut_layer;
-    assignment.format = FormatOfCodec(wanted.codec()).value_or(assignment.format);
-    if (member->cut_limit > 0 && assignment.cut_layer > member->cut_limit) {
-      return RefusePlan(plan, absl::StrCat("client ", member->name, " was lost under a cut above ", member->cut_limit));
-    }
-    const std::vector<protocol::WireFormat>& known = member->hello.formats;
-    if (std::find(known.begin(), known.end(), assignment.format) == known.end()) {
-      return RefusePlan(plan, absl::StrCat("client ", member->name, " cannot decode ", wanted.codec()));
-    }
-    if (assignment.cut_layer != member->assignment.cut_layer || assignment.format != member->assignment.format) {
-      next.changes[static_cast<size_t>(member - members.data())] = assignment;
-      lowest = std::min(lowest, assignment.cut_layer);
+  for (size_t client = 0; client < assignments->size(); ++client) {
+    const protocol::Assignment& wanted = (*assignments)[client];
+    const protocol::Assignment& now = parts_.roster.members()[client].assignment;
+    if (wanted.cut_layer != now.cut_layer || wanted.format != now.format || wanted.microbatches != now.microbatches) {
+      next.changes[client] = wanted;
+      lowest = std::min(lowest, wanted.cut_layer);
     }
   }
   if (const absl::Status reserved = train::RunGuarded([&] { return parts_.model.Reserve(lowest); }); !reserved.ok()) {
@@ -68,6 +61,34 @@ absl::Status Coordinator::BeginPlan(const control::Plan& plan) {
     SPLITFT_RETURN_IF_ERROR(SendPrepare(client));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<protocol::Assignment>> Coordinator::AssignmentsBy(const control::Plan& plan) {
+  std::vector<Member>& members = parts_.roster.members();
+  std::vector<protocol::Assignment> assignments;
+  for (const Member& member : members) {
+    assignments.push_back(member.assignment);
+    if (plan.microbatches() != 0 && plan.microbatches() != member.assignment.microbatches) {
+      assignments.back().microbatches = plan.microbatches();
+      assignments.back().plan = plan.number();
+    }
+  }
+  for (const control::ClientPlan& wanted : plan.clients()) {
+    const Member* member = parts_.roster.Named(wanted.name());
+    protocol::Assignment& assignment = assignments[static_cast<size_t>(member - members.data())];
+    assignment.plan = plan.number();
+    assignment.cut_layer = wanted.cut_layer() != 0 ? wanted.cut_layer() : assignment.cut_layer;
+    assignment.format = FormatOfCodec(wanted.codec()).value_or(assignment.format);
+    if (member->cut_limit > 0 && assignment.cut_layer > member->cut_limit) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("client ", member->name, " was lost under a cut above ", member->cut_limit));
+    }
+    const std::vector<protocol::WireFormat>& known = member->hello.formats;
+    if (std::find(known.begin(), known.end(), assignment.format) == known.end()) {
+      return absl::FailedPreconditionError(absl::StrCat("client ", member->name, " cannot decode ", wanted.codec()));
+    }
+  }
+  return assignments;
 }
 
 absl::Status Coordinator::SendPrepare(size_t client) {
@@ -106,13 +127,14 @@ absl::Status Coordinator::ForgoPlanOf(const Member& member) {
 }
 
 absl::Status Coordinator::UndoPlanOf(Member& member) {
-  const std::optional<protocol::Assignment> former = std::exchange(member.former, std::nullopt);
+  std::optional<protocol::Assignment> former = std::exchange(member.former, std::nullopt);
   if (!former.has_value() || parts_.state.steps_done() >= member.on_trial_until) {
     return absl::OkStatus();
   }
   const int lost_at = member.assignment.cut_layer;
   member.cut_limit = lost_at - 1;
   member.reason = absl::StrCat("lost soon after its cut rose: cut ", lost_at, " -> ", former->cut_layer);
+  former->microbatches = member.assignment.microbatches;  // those are everybody's
   parts_.roster.Assign(member, *former);
   SetRanks();
   control::Plan refused;  // the one that is undone; or the next, which was made without knowing of this
@@ -140,10 +162,14 @@ absl::Status Coordinator::Decided(const control::Plan& plan) const {
 absl::Status Coordinator::ApplyPlan() {
   for (const auto& [client, assignment] : plan_->changes) {
     Member& member = parts_.roster.members()[client];
-    const bool higher = assignment.cut_layer > member.assignment.cut_layer;
-    member.former = higher ? std::optional(member.assignment) : std::nullopt;
+    const protocol::Assignment former = member.assignment;
+    const bool higher = assignment.cut_layer > former.cut_layer;
+    member.former = higher ? std::optional(former) : std::nullopt;
     member.on_trial_until = parts_.state.steps_done() + kStepsOnTrial;
     parts_.roster.Assign(member, assignment);
+    if (assignment.cut_layer == former.cut_layer && assignment.format == former.format) {
+      member.assignment.plan = former.plan;
+    }
   }
   for (const control::ClientPlan& wanted : plan_->plan.clients()) {
     Member& member = *parts_.roster.Named(wanted.name());
@@ -153,6 +179,7 @@ absl::Status Coordinator::ApplyPlan() {
   plan_state_.set_discarded_energy(SetRanks());
   plan_state_.set_state(control::PlanState::APPLIED);
   plan_state_.set_step(parts_.state.steps_done());
+  plan_state_.set_message(plan_->plan.reason());
   const control::Plan plan = std::exchange(plan_, std::nullopt)->plan;
   SPLITFT_RETURN_IF_ERROR(Decided(plan));
   return parts_.model.Use(LowestCut());

@@ -47,8 +47,10 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
            OfJob("activity")})),
       restarted_steps_(metrics.AddCounter(
           {"splitft_job_restarted_steps_total", "Steps and evaluations started over, since a client was lost.", kJob})),
+      microbatches_(metrics.AddGauge(
+          {"splitft_job_microbatches", "Parts that each client's batch was divided into in the last step.", kJob})),
       plans_(metrics.AddCounter({"splitft_job_plans_total",
-                                 "Changes of cuts and codecs, by what came of them: applied or refused.",
+                                 "Changes of cuts, codecs and microbatches, by what came of them: applied or refused.",
                                  OfJob("result")})),
       discarded_energy_(metrics.AddGauge(
           {"splitft_job_discarded_energy_ratio",
@@ -119,6 +121,7 @@ void JobMetrics::TakeStep(const control::JobEvent& event) const {
   loss_.Set(job, figures.loss());
   gradient_norm_.Set(job, figures.gradient_norm());
   learning_rate_.Set(job, figures.learning_rate());
+  microbatches_.Set(job, figures.microbatches());
   if (figures.has_eval_loss()) {
     eval_loss_.Set(job, figures.eval_loss());
   }

@@ -46,6 +46,7 @@ class JobMetrics {
   const telemetry::Gauge last_step_seconds_;
   const telemetry::Counter aggregator_seconds_;
   const telemetry::Counter restarted_steps_;
+  const telemetry::Gauge microbatches_;
   const telemetry::Counter plans_;
   const telemetry::Gauge discarded_energy_;
   const telemetry::Gauge client_connected_;

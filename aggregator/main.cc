@@ -236,6 +236,9 @@ class Aggregation {
     if (state.discarded_energy() > 0) {
       log_.Warning("lower ranks", {{"steps", state.step()}, {"lost share of energy", state.discarded_energy()}});
     }
+    if (state.state() == control::PlanState::APPLIED && !plan.reason().empty()) {
+      log_.Info("plan applied", {{"plan", state.number()}, {"steps", state.step()}, {"reason", plan.reason()}});
+    }
     for (const control::ClientPlan& client : plan.clients()) {
       if (state.state() == control::PlanState::APPLIED) {
         log_.Info("plan applied", {{"plan", state.number()},

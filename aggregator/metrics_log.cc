@@ -50,6 +50,7 @@ std::string MetricsLine(const control::JobEvent& event, std::chrono::millisecond
   json["gradient_norm"] = figures.gradient_norm();
   json["tokens"] = figures.tokens();
   json["loss_tokens"] = figures.loss_tokens();
+  json["microbatches"] = figures.microbatches();
   json["seconds"] = figures.seconds();
   json["server"] = {{"forward_seconds", figures.server_forward_seconds()},
                     {"backward_seconds", figures.server_backward_seconds()},

@@ -59,6 +59,11 @@ absl::StatusOr<protocol::WireFormat> FormatOfCodec(const std::string& codec) {
 }
 
 absl::Status CheckPlan(const control::Plan& plan, const spec::FineTuneJob& job, int block_count) {
+  const int smallest = spec::SmallestBatch(job);
+  if (plan.microbatches() < 0 || plan.microbatches() > smallest) {
+    return absl::InvalidArgumentError(absl::StrCat("plan: microbatches is ", plan.microbatches(), "; expected 1 to ",
+                                                   smallest, ", the smallest batch, or 0 to leave it"));
+  }
   std::set<std::string> seen;
   for (const control::ClientPlan& wanted : plan.clients()) {
     const auto client = std::find_if(job.clients.begin(), job.clients.end(),

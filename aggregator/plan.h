@@ -14,12 +14,14 @@
 #include "libs/protocol/frame.h"
 #include "libs/spec/job.h"
 
-// Plans: another cut or codec for some clients, while the job runs. docs/wire.md has the picture.
+// Plans: another cut or codec for some clients, other microbatches for all, while the job runs. docs/wire.md has the
+// picture.
 namespace splitft::aggregator {
 
 // Whether a job on a model of `block_count` blocks could go on by `plan`. InvalidArgument, naming the client, the value
 // and what was expected: a client that is none or is there twice, a cut outside of minCutLayer, maxCutLayer and the
-// tail, a codec that is none, a rank cap above lora.rank; another cut where the clients' blocks are frozen.
+// tail, a codec that is none, a rank cap above lora.rank; another cut where the clients' blocks are frozen; more
+// microbatches than the smallest batch has sequences.
 absl::Status CheckPlan(const control::Plan& plan, const spec::FineTuneJob& job, int block_count);
 
 // What holds the rank of each block's adapters down, 0 where nothing does: lora.cutLayerRank on both sides of every cut

@@ -54,7 +54,10 @@ Roster::Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout,
                   .weight = client.weight,
                   .batch_size = client.batch_size,
                   .tail_blocks = job.split.tail_blocks};
-    Assign(member, {.plan = 0, .cut_layer = client.cut_layer, .format = identity.format});
+    Assign(member, {.plan = 0,
+                    .cut_layer = client.cut_layer,
+                    .format = identity.format,
+                    .microbatches = job.training.microbatches});
     member.tail_range = layout.BlockRange(blocks - member.tail_blocks, blocks);
     members_.push_back(std::move(member));
   }

@@ -64,6 +64,8 @@ class Roster {
   absl::StatusOr<Member*> Admit(protocol::StreamId stream, const std::string& name, const protocol::Hello& hello);
   // Has `member` train by `assignment`, which CheckPlan has let pass.
   void Assign(Member& member, const protocol::Assignment& assignment) const;
+  // Parts that every client divides a step's batch into.
+  int microbatches() const { return members_.front().assignment.microbatches; }
   // The job begins: steps are counted and batches drawn from what the clients said. Every client has joined.
   void Begin() { begun_ = true; }
   // The member that speaks on `stream`, or nullptr.

@@ -29,7 +29,7 @@ DASHBOARDS = [
         ("What crosses the wire, by job", "Bps", [
             ("sum by (namespace, job, direction) (rate(splitft_client_bytes_total[$__rate_interval]))",
              "{{namespace}}/{{job}} {{direction}}")]),
-        ("Changes of cuts and codecs in an hour", "short", [
+        ("Changes of cuts, codecs and microbatches in an hour", "short", [
             ("sum by (namespace, job, result) (increase(splitft_job_plans_total[1h]))",
              "{{namespace}}/{{job}} {{result}}")]),
         ("Clients that came back, in an hour", "short", [
@@ -50,6 +50,7 @@ DASHBOARDS = [
         ("Tokens per second", "short", [(f"rate(splitft_job_tokens_total{{{JOB}}}[$__rate_interval])", "all clients")]),
         ("Cuts", "short", [(f"splitft_client_cut_layer{{{JOB}}}", "{{client}}")]),
         ("Codecs", "short", [(f"splitft_client_codec{{{JOB}}} == 1", "{{client}} {{codec}}")]),
+        ("Microbatches", "short", [(f"splitft_job_microbatches{{{JOB}}}", "parts of each batch")]),
         ("Where the aggregator's time goes", "percentunit", [
             (f"rate(splitft_aggregator_seconds_total{{{JOB}}}[$__rate_interval])", "{{activity}}")]),
         ("Who computes how long for a step", "s", [

@@ -10,7 +10,7 @@
 
 namespace splitft::cli {
 
-// Has a job's cuts and codecs follow its figures, as the operator does in a cluster.
+// Has a job's cuts, codecs and microbatches follow its figures, as the operator does in a cluster.
 class AdaptiveLoop {
  public:
   // The job outlives the loop. `address`: of the aggregator (HOST:PORT).

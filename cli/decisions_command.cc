@@ -24,7 +24,7 @@ constexpr char kLog[] = "decisions.jsonl";
 
 CommandSpec Spec() {
   return {.name = "decisions",
-          .summary = "List how a job's cuts and codecs were changed while it ran, and why",
+          .summary = "List how a job's cuts, codecs and microbatches were changed while it ran, and why",
           .details = "Reads decisions.jsonl in the output folder of a job with spec.scheduling, also while it runs.",
           .positional = "DIR",
           .flags = {{.name = "--inputs", .value_name = "", .help = "also show the figures that each was made from"},
@@ -68,6 +68,10 @@ void AddRows(const control::Decision& decision, TextTable* table) {
     return;
   }
   bool first = true;
+  if (!decision.plan().reason().empty()) {
+    table->rows.push_back({plan, std::to_string(state.step()), steps, "all", decision.plan().reason()});
+    first = false;
+  }
   for (const control::ClientPlan& client : decision.plan().clients()) {
     table->rows.push_back({first ? plan : "", first ? std::to_string(state.step()) : "", first ? steps : "",
                            client.name(), client.reason()});
@@ -99,7 +103,7 @@ absl::Status Decisions(const Arguments& arguments, const CommandContext& context
   const fs::path path = folder / kLog;
   absl::StatusOr<std::string> text = ReadFile(path, kLargestLog);
   if (absl::IsNotFound(text.status()) && fs::exists(folder / "metrics.jsonl")) {
-    context.out << "no cut and no codec was changed (spec.scheduling.policy: Static, or nothing to be gained)\n";
+    context.out << "nothing was changed (spec.scheduling.policy: Static, or nothing to be gained)\n";
     return absl::OkStatus();
   }
   if (absl::IsNotFound(text.status())) {

@@ -62,12 +62,17 @@ void ShowPlans(const simulation::Course& run, std::ostream& out) {
       .header = {"STEP", "STEP TIME", "CLIENT", "WHY"}, .right_aligned = {true, false, false, false}, .rows = {}};
   for (size_t i = 0; i < run.plans.size() && i < kMostPlans; ++i) {
     const scheduler::Plan& plan = run.plans[i];
+    const std::string step = std::to_string(plan.step);
+    const std::string seconds = absl::StrCat(Seconds3(plan.seconds_now), " -> ", Seconds3(plan.seconds_then), " s");
+    bool first = true;
+    if (!plan.reason.empty()) {
+      table.rows.push_back({step, seconds, "all", plan.reason});
+      first = false;
+    }
     for (size_t c = 0; c < plan.changes.size() && c < kMostChanges; ++c) {
       const scheduler::Change& change = plan.changes[c];
-      table.rows.push_back(
-          {c == 0 ? std::to_string(plan.step) : "",
-           c == 0 ? absl::StrCat(Seconds3(plan.seconds_now), " -> ", Seconds3(plan.seconds_then), " s") : "",
-           change.client, change.reason});
+      table.rows.push_back({first ? step : "", first ? seconds : "", change.client, change.reason});
+      first = false;
     }
     if (plan.changes.size() > kMostChanges) {
       table.rows.push_back({"", "", "...", absl::StrCat("and ", plan.changes.size() - kMostChanges, " more")});
@@ -116,9 +121,10 @@ absl::Status Simulate(const Arguments& arguments, const CommandContext& context)
   using enum spec::SchedulingPolicy;
   static constexpr std::array kNames = {"Static", "Makespan", "Budget", "SplitFT"};
   const spec::SchedulingPolicy own = fleet.job.scheduling.policy;
-  TextTable table{.header = {"POLICY", "ALL STEPS", "LAST STEP", "AGGREGATOR BUSY", "PLANS", "CUTS AT THE END"},
-                  .right_aligned = {false, true, true, true, true, false},
-                  .rows = {}};
+  TextTable table{
+      .header = {"POLICY", "ALL STEPS", "LAST STEP", "AGGREGATOR BUSY", "PLANS", "MICROBATCHES", "CUTS AT THE END"},
+      .right_aligned = {false, true, true, true, true, true, false},
+      .rows = {}};
   for (const spec::SchedulingPolicy policy : {own, kMakespan, kSplitFt, kStatic}) {
     if (policy == own && !table.rows.empty()) {
       continue;
@@ -128,7 +134,7 @@ absl::Status Simulate(const Arguments& arguments, const CommandContext& context)
     table.rows.push_back({kNames.at(static_cast<size_t>(policy)), absl::StrCat(Seconds3(other.seconds), " s"),
                           absl::StrCat(Seconds3(other.step_seconds.back()), " s"),
                           absl::StrCat(Seconds3(other.server_seconds), " s"), std::to_string(other.plans.size()),
-                          CutsText(other.choices)});
+                          std::to_string(other.arrangement.microbatches), CutsText(other.arrangement.clients)});
   }
   context.out << FormatTable(table);
   if (run.restarts > 0) {

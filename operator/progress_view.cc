@@ -15,6 +15,7 @@ ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
     view.loss = event.figures().loss();
     view.step_seconds = event.figures().seconds();
     view.step_tokens = event.figures().tokens();
+    view.microbatches = event.figures().microbatches();
     if (event.figures().has_eval_loss()) {
       view.eval_loss = event.figures().eval_loss();
     }
@@ -44,6 +45,7 @@ void KeepFigures(const ProgressView& before, ProgressView* view) {
     view->loss = before.loss;
     view->step_seconds = before.step_seconds;
     view->step_tokens = before.step_tokens;
+    view->microbatches = before.microbatches;
   }
   if (!view->eval_loss.has_value()) {
     view->eval_loss = before.eval_loss;

@@ -47,7 +47,6 @@ absl::Status Work(const Flags& flags, const telemetry::Log& log) {
                    .seed = setup.job.training.seed,
                    .server_labels = server_labels,
                    .train_client = setup.job.split.train_client,
-                   .microbatches = setup.job.training.microbatches,
                    .hidden_size = config.hidden_size,
                    .tensors = at::TensorOptions(stack.placement.device).dtype(stack.placement.dtype)},
                   SystemClock(), *stream, sampler.ok() ? *sampler : none);

@@ -199,6 +199,7 @@ absl::Status Session::Check(const Frame& frame, const ClientModel& model) const 
                                    .max_tokens = sampler_.max_tokens(),
                                    .tokens = std::nullopt,
                                    .adapter_elements = elements,
+                                   .max_microbatches = sampler_.batch_size(),
                                    .max_payload_bytes = std::numeric_limits<int64_t>::max()};
   if (kind == FrameKind::kEvalHiddenDown) {
     expected.tokens = eval_batch_.part.tokens();
@@ -218,19 +219,19 @@ absl::Status Session::Prepare(const Frame& frame, ClientModel& model) {
   return Send(FrameKind::kPrepared, 0, {.key = {}, .tensor = {}, .body = prepared, .payload = {}});
 }
 
-absl::Status Session::TakeTurn(const Frame& frame, int microbatches, ClientModel& model) {
+absl::StatusOr<protocol::Assignment> Session::TakeTurn(const Frame& frame, ClientModel& model) {
   turn_ = TurnOf(frame.key);
   const auto& assignment = std::get<protocol::Assignment>(frame.body);  // Check has seen to that
   SPLITFT_RETURN_IF_ERROR(model.Use(assignment.cut_layer));
   format_ = assignment.format;
   model.Begin(train::FromPayload(frame.payload, WireFormat::kFp32, {model.adapter_elements()}, at::kFloat),
-              microbatches);
-  return absl::OkStatus();
+              turn_->evaluation ? 0 : assignment.microbatches);
+  return assignment;
 }
 
 absl::Status Session::Begin(const Frame& frame, ClientModel& model) {
-  SPLITFT_RETURN_IF_ERROR(TakeTurn(frame, options_.microbatches, model));
-  batches_ = sampler_.Train(frame.key.step, options_.microbatches);
+  SPLITFT_ASSIGN_OR_RETURN(const protocol::Assignment assignment, TakeTurn(frame, model));
+  batches_ = sampler_.Train(frame.key.step, assignment.microbatches);
   progress_.assign(batches_.size(), Progress::kWaiting);
   forwarded_ = 0;
   begun_ = ArrivalOf(frame);
@@ -307,7 +308,7 @@ absl::Status Session::EndStep(ClientModel& model) {
 }
 
 absl::Status Session::Evaluate(const Frame& frame, ClientModel& model) {
-  SPLITFT_RETURN_IF_ERROR(TakeTurn(frame, /*microbatches=*/0, model));
+  SPLITFT_RETURN_IF_ERROR(TakeTurn(frame, model).status());
   eval_next_ = 0;
   eval_loss_ = {};
   return SendEvaluation(model);

@@ -23,7 +23,6 @@ struct SessionOptions {
   uint64_t seed = 0;  // the job's
   bool server_labels = false;
   bool train_client = true;
-  int microbatches = 1;
   int64_t hidden_size = 0;
   at::TensorOptions tensors;                     // device and dtype the model computes in
   Duration patience = std::chrono::minutes(15);  // for the aggregator's next frame
@@ -64,8 +63,8 @@ class Session {
   // Loads what an assignment that may come needs, and says whether it could.
   absl::Status Prepare(const protocol::Frame& frame, ClientModel& model);
   absl::Status Begin(const protocol::Frame& frame, ClientModel& model);
-  // Takes a turn's assignment and adapters.
-  absl::Status TakeTurn(const protocol::Frame& frame, int microbatches, ClientModel& model);
+  // Takes a turn's assignment, which it returns, and adapters.
+  absl::StatusOr<protocol::Assignment> TakeTurn(const protocol::Frame& frame, ClientModel& model);
   absl::Status ForwardNext(ClientModel& model);
   absl::Status RunTail(const protocol::Frame& frame, ClientModel& model);
   absl::Status RunHeadBackward(const protocol::Frame& frame, ClientModel& model);

@@ -64,6 +64,7 @@ Json Progress() {
           {"evalLoss", Figure("Likewise, of the last evaluation on held-out samples.")},
           {"tokensPerSecond", Count("Trained tokens of all clients per second, over the last steps.")},
           {"remainingSeconds", Count("How long the remaining steps take at that rate.")},
+          {"microbatches", Count("Parts that each client's batch is divided into at present.")},
       });
 }
 
@@ -97,12 +98,12 @@ Json Clients() {
 }
 
 Json Scheduled() {
-  return Object("What became of the scheduler's last change of cuts and codecs.",
+  return Object("What became of the scheduler's last change of cuts, codecs and microbatches.",
                 {
                     {"number", Count("Which one it was; each is greater than those before.")},
                     {"state", Word("Preparing: clients load what they lack.", {"Preparing", "Applied", "Refused"})},
                     {"step", Count("Steps that were done before it came into force, or was refused.")},
-                    {"message", Text("Why it was refused.", kLongestMessage)},
+                    {"message", Text("Why it was refused, or why it changed what all clients share.", kLongestMessage)},
                 });
 }
 

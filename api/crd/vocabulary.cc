@@ -21,8 +21,8 @@ const std::vector<Term>& ConditionTypes() {
        "Whether a member of the job has failed or cannot start, while the job goes on. There once that has "
        "happened."},
       {"SchedulingHeld",
-       "Whether cuts and codecs stay as they are because the scheduler's figures are missing or not to be trusted. "
-       "There once that has happened."},
+       "Whether the job goes on as it is because the scheduler's figures are missing or not to be trusted. There once "
+       "that has happened."},
       {"Suspended", "Whether the job is held back. There once it has been."},
       {"Complete", "True: the adapter is written. There at the end only."},
       {"Failed", "True: the job has failed. There at the end only."},
@@ -56,7 +56,8 @@ const std::vector<Reason>& Reasons() {
 
 const std::vector<Reason>& EventReasons() {
   static const std::vector<Reason> reasons = {
-      {"PlanApplied", "Normal", "A client's cut or codec was changed, and why (spec.scheduling)."},
+      {"PlanApplied", "Normal",
+       "A client's cut or codec, or all clients' microbatches were changed, and why (spec.scheduling)."},
       {"PlanRefused", "Warning", "A change of cuts or codecs was not made, and why; the job goes on as it was."},
       {"WorkerRestarted", "Warning", "A client's pod was lost or failed; its successor is made."},
       {"AggregatorRestarted", "Warning", "Likewise of the aggregator."},

@@ -16,7 +16,7 @@
 // What crosses the wire, as values. docs/wire.md has the picture. libs/transport maps them to bytes.
 namespace splitft::protocol {
 
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 
 // C: client to aggregator. A: aggregator to client. Values travel: never renumber.
 enum class FrameKind : uint32_t {
@@ -153,12 +153,13 @@ struct Fault {
   bool operator==(const Fault&) const = default;
 };
 
-// Which blocks a client runs and how hidden states and their gradients travel, both ways. It holds from the step (or
-// evaluation) that it begins on.
+// Which blocks a client runs, in how many parts it divides a step's batch (all clients alike), and how hidden states
+// and their gradients travel, both ways. It holds from the step (or evaluation) that it begins on.
 struct Assignment {
   uint64_t plan = 0;  // which decision it is of; 0: what the job began with
   int32_t cut_layer = 0;
   WireFormat format = WireFormat::kFp32;
+  int32_t microbatches = 1;
   bool operator==(const Assignment&) const = default;
 };
 

@@ -126,6 +126,7 @@ absl::Status CheckKind(const Frame& frame, const std::optional<KindRules>& rules
 // The bodies' own rules: numbers that are finite and not negative, texts of a bounded length.
 struct BodyCheck {
   const Frame& frame;
+  const ExpectedFrame& expected;
 
   absl::Status NotNegative(const char* field, double value) const {
     if (!(value >= 0) || !std::isfinite(value)) {
@@ -191,6 +192,10 @@ struct BodyCheck {
   }
   absl::Status operator()(const Assignment& assignment) const {
     SPLITFT_RETURN_IF_ERROR(NotNegative("assignment.cut_layer", int64_t{assignment.cut_layer}));
+    if (assignment.microbatches < 1 || assignment.microbatches > expected.max_microbatches) {
+      return absl::InvalidArgumentError(Mismatch(frame, "assignment.microbatches", assignment.microbatches,
+                                                 absl::StrCat("1 to ", expected.max_microbatches)));
+    }
     return Known("assignment.format", assignment.format);
   }
   absl::Status operator()(const Prepared& prepared) const {
@@ -348,7 +353,7 @@ absl::Status CheckFrameHeader(const Frame& frame, uint64_t payload_bytes, const 
     return absl::ResourceExhaustedError(Mismatch(frame, "payload", absl::StrCat(payload_bytes, " bytes"),
                                                  absl::StrCat("at most ", expected.max_payload_bytes)));
   }
-  SPLITFT_RETURN_IF_ERROR(std::visit(BodyCheck{frame}, frame.body));
+  SPLITFT_RETURN_IF_ERROR(std::visit(BodyCheck{frame, expected}, frame.body));
   return CheckTensor(frame, payload_bytes, *rules, expected);
 }
 

@@ -32,6 +32,7 @@ struct ExpectedFrame {
   int64_t max_tokens = 0;                 // N of one microbatch or held-out batch
   std::optional<int64_t> tokens;          // exactly, where the receiver knows N
   int64_t adapter_elements = 0;           // of the client's blocks
+  int64_t max_microbatches = 1;           // that its batch can be divided into
   bool gradient_required = false;         // whether StepEnd must carry them; else it may come without
   int64_t vocabulary_size = 0;            // labels are below it, or kIgnoredLabel
   int64_t max_payload_bytes = 0;

@@ -87,9 +87,6 @@ absl::StatusOr<StepMachine> StepMachine::Create(Options options) {
   if (options.clients.empty()) {
     return absl::InvalidArgumentError("clients is empty; expected at least one");
   }
-  if (options.microbatches == 0) {
-    return absl::InvalidArgumentError("microbatches is 0; expected at least 1");
-  }
   StepMachine machine(std::move(options));
   for (size_t i = 0; i < machine.options_.clients.size(); ++i) {
     const std::string& name = machine.options_.clients[i];
@@ -100,7 +97,17 @@ absl::StatusOr<StepMachine> StepMachine::Create(Options options) {
   return machine;
 }
 
-absl::Status StepMachine::BeginStep(uint64_t step, uint32_t attempt) { return Begin(Phase::kStep, step, attempt); }
+absl::Status StepMachine::BeginStep(uint64_t step, uint32_t attempt, uint32_t microbatches) {
+  if (microbatches == 0) {
+    return absl::InvalidArgumentError("microbatches is 0; expected at least 1");
+  }
+  std::swap(microbatches, microbatches_);
+  absl::Status status = Begin(Phase::kStep, step, attempt);
+  if (!status.ok()) {
+    std::swap(microbatches, microbatches_);
+  }
+  return status;
+}
 
 absl::Status StepMachine::BeginEvaluation(uint64_t step, uint32_t attempt, std::vector<uint32_t> batches) {
   if (batches.size() != options_.clients.size()) {
@@ -158,9 +165,9 @@ void StepMachine::Reset() {
   arrivals_.assign(options_.clients.size(), Arrivals());
   counts_ = {};
   if (phase_ == Phase::kStep) {
-    counts_.hidden.resize(options_.microbatches);
-    counts_.labels.resize(options_.microbatches);
-    counts_.gradient.resize(options_.microbatches);
+    counts_.hidden.resize(microbatches_);
+    counts_.labels.resize(microbatches_);
+    counts_.gradient.resize(microbatches_);
   }
   for (size_t i = 0; i < arrivals_.size(); ++i) {
     arrivals_[i].hidden.resize(Batches(i));
@@ -170,7 +177,7 @@ void StepMachine::Reset() {
 }
 
 uint32_t StepMachine::Batches(size_t client) const {
-  return phase_ == Phase::kEvaluation ? eval_batches_[client] : options_.microbatches;
+  return phase_ == Phase::kEvaluation ? eval_batches_[client] : microbatches_;
 }
 
 absl::StatusOr<Acceptance> StepMachine::Accept(const FrameKey& key) {
@@ -255,9 +262,9 @@ bool StepMachine::MayEnd(size_t client) const {
     return arrivals_[client].evaluated == Batches(client);
   }
   if (options_.client_gradients) {
-    return backwards_ == options_.microbatches;
+    return backwards_ == microbatches_;
   }
-  return options_.labels_on_server || forwards_ == options_.microbatches;
+  return options_.labels_on_server || forwards_ == microbatches_;
 }
 
 std::optional<Work> StepMachine::NextWork() {
@@ -273,8 +280,7 @@ std::optional<Work> StepMachine::NextWork() {
 }
 
 std::optional<Work> StepMachine::NextStepWork() {
-  const uint32_t microbatches = options_.microbatches;
-  const bool forward_ready = forwards_ < microbatches && AllHave(&Counts::hidden, forwards_);
+  const bool forward_ready = forwards_ < microbatches_ && AllHave(&Counts::hidden, forwards_);
   if (options_.labels_on_server) {
     if (forward_ready && AllHave(&Counts::labels, forwards_)) {
       ++backwards_;
@@ -285,7 +291,7 @@ std::optional<Work> StepMachine::NextStepWork() {
   } else if (forward_ready) {
     return Work{WorkKind::kForward, forwards_++};
   }
-  if (backwards_ == microbatches && AllEnded()) {
+  if (backwards_ == microbatches_ && AllEnded()) {
     phase_ = Phase::kIdle;
     return Work{WorkKind::kEndStep};
   }

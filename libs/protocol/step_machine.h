@@ -58,17 +58,16 @@ class StepMachine {
  public:
   struct Options {
     std::vector<std::string> clients;  // in the job's order; unique
-    uint32_t microbatches = 1;         // per client and step, >= 1
     bool labels_on_server = false;
     bool client_gradients = true;  // GradientDown is sent; false where the clients' blocks are frozen
   };
 
-  // InvalidArgument: no clients, a name twice, no microbatches.
+  // InvalidArgument: no clients, a name twice.
   static absl::StatusOr<StepMachine> Create(Options options);
 
-  // Starts a step of optimizer. FailedPrecondition: a step or an evaluation of this attempt is not over, or (attempt,
-  // step) is not after the last step.
-  absl::Status BeginStep(uint64_t step, uint32_t attempt);
+  // Starts a step of optimizer, of so many microbatches per client. FailedPrecondition: a step or an evaluation of this
+  // attempt is not over, or (attempt, step) is not after the last step. InvalidArgument: no microbatches.
+  absl::Status BeginStep(uint64_t step, uint32_t attempt, uint32_t microbatches);
   // Starts an evaluation after `step`'s update; batches[i] is what client i holds out (may be 0). Errors as BeginStep;
   // InvalidArgument: not one count per client.
   absl::Status BeginEvaluation(uint64_t step, uint32_t attempt, std::vector<uint32_t> batches);
@@ -131,6 +130,7 @@ class StepMachine {
   Phase phase_ = Phase::kIdle;
   uint64_t step_ = 0;
   uint32_t attempt_ = 0;
+  uint32_t microbatches_ = 1;          // of the last step begun
   std::optional<uint64_t> last_step_;  // begun in attempt_, as is the next
   std::optional<uint64_t> last_evaluation_;
   std::vector<uint32_t> eval_batches_;

@@ -34,6 +34,7 @@ std::optional<StepFigures> FiguresOf(const control::JobEvent& event) {
   StepFigures figures{.step = event.step(),
                       .total_steps = event.total_steps(),
                       .attempt = event.attempt(),
+                      .microbatches = event.figures().microbatches(),
                       .seconds = event.figures().seconds(),
                       .server_forward_seconds = event.figures().server_forward_seconds(),
                       .server_backward_seconds = event.figures().server_backward_seconds(),
@@ -66,6 +67,8 @@ control::Plan MessageOf(const Plan& plan, uint64_t number, const std::string& jo
   message.set_number(number);
   message.set_seconds_now(plan.seconds_now);
   message.set_seconds_then(plan.seconds_then);
+  message.set_microbatches(plan.microbatches);
+  message.set_reason(plan.reason);
   for (const Change& change : plan.changes) {
     control::ClientPlan& client = *message.add_clients();
     client.set_name(change.client);
@@ -77,8 +80,8 @@ control::Plan MessageOf(const Plan& plan, uint64_t number, const std::string& jo
     const ClientCost& cost = plan.fleet.clients[i];
     control::ClientCosts& costs = *message.add_costs();
     costs.set_name(plan.names[i]);
-    costs.set_cut_layer(plan.now[i].cut_layer);
-    costs.set_codec(CodecText(plan.now[i].codec));
+    costs.set_cut_layer(plan.now.clients[i].cut_layer);
+    costs.set_codec(CodecText(plan.now.clients[i].codec));
     costs.set_block_forward_seconds(cost.forward_seconds);
     costs.set_block_backward_seconds(cost.backward_seconds);
     costs.set_tail_seconds(cost.tail_seconds);

@@ -50,21 +50,22 @@ ClientStages StagesOf(const Fleet& fleet, const ClientCost& client, const Choice
   return stages;
 }
 
-Prediction Predict(const Fleet& fleet, std::span<const Choice> choices) {
-  const double parts = fleet.microbatches;
+Prediction Predict(const Fleet& fleet, const Arrangement& arrangement) {
+  const double parts = arrangement.microbatches;
   double up = 0;
   double tail = 0;
   double back = 0;
   double busiest = 0;
   double block_tokens = 0;
   for (size_t i = 0; i < fleet.clients.size(); ++i) {
-    const ClientStages stages = StagesOf(fleet, fleet.clients[i], choices[i]);
+    const Choice& choice = arrangement.clients[i];
+    const ClientStages stages = StagesOf(fleet, fleet.clients[i], choice);
     up = std::max(up, stages.up.fixed + stages.up.batch / parts);
     tail = std::max(tail, stages.tail.fixed + stages.tail.batch / parts);
     back = std::max(back, stages.back.fixed + stages.back.batch / parts);
     busiest = std::max({busiest, stages.compute, stages.uplink, stages.downlink});
     block_tokens +=
-        static_cast<double>(fleet.clients[i].tokens) * static_cast<double>(fleet.trunk_end - choices[i].cut_layer);
+        static_cast<double>(fleet.clients[i].tokens) * static_cast<double>(fleet.trunk_end - choice.cut_layer);
   }
   const double server = block_tokens * (fleet.server.forward_seconds + fleet.server.backward_seconds);
   busiest = std::max(busiest, server);

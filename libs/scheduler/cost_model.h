@@ -2,12 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "libs/spec/job.h"
 
-// What a step costs, as a function of the clients' cuts and codecs. docs/scheduling.md derives the formulas.
+// What a step costs, as a function of the clients' cuts and codecs, and of microbatches. docs/scheduling.md derives the
+// formulas.
 namespace splitft::scheduler {
 
 // What the wire between a client and the aggregator carries. A bandwidth of 0 is unknown: too high to be felt.
@@ -43,7 +43,7 @@ struct Fleet {
   int trunk_end = 1;  // one past the trunk's last block: a client with cut k leaves it trunk_end - k blocks
   int64_t hidden_size = 1;
   int64_t adapter_bytes = 0;  // of one block, as they travel
-  int microbatches = 1;
+  int most_microbatches = 1;  // that the smallest batch allows
   bool server_labels = false;
   bool client_gradients = true;
 };
@@ -54,6 +54,14 @@ struct Choice {
   spec::Codec codec = spec::Codec::kFp32;
 
   bool operator==(const Choice&) const = default;
+};
+
+// How a step is run: what each client is told, in the job's order, and in how many parts all divide their batches.
+struct Arrangement {
+  std::vector<Choice> clients;
+  int microbatches = 1;
+
+  bool operator==(const Arrangement&) const = default;
 };
 
 // Bytes of a token's hidden state, or of its gradient, on the wire.
@@ -80,8 +88,9 @@ struct Prediction {
   double server_seconds = 0;  // of the aggregator's processor
 };
 // A step's makespan. Every stage of a microbatch needs every client's; with M microbatches the stages overlap, and the
-// busiest of the processors and links bounds them: sum of stages / M + (M - 1) / M * busiest.
-// `choices` has one entry per client.
-Prediction Predict(const Fleet& fleet, std::span<const Choice> choices);
+// busiest of the processors and links bounds them: sum of stages / M + (M - 1) / M * busiest. The more microbatches,
+// the shorter: what each costs beside its share the model does not know.
+// `arrangement` has a choice for every client.
+Prediction Predict(const Fleet& fleet, const Arrangement& arrangement);
 
 }  // namespace splitft::scheduler

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <vector>
 
 namespace splitft::scheduler {
@@ -50,6 +51,16 @@ std::vector<const Item*> Addresses(const std::deque<Item>& items, size_t begin, 
     addresses.push_back(&items[i]);
   }
   return addresses;
+}
+
+// How `step` was run.
+Arrangement ArrangementOf(const StepFigures& step) {
+  Arrangement arrangement{.clients = {}, .microbatches = step.microbatches};
+  arrangement.clients.reserve(step.clients.size());
+  for (const ClientFigures& client : step.clients) {
+    arrangement.clients.push_back(client.choice);
+  }
+  return arrangement;
 }
 
 }  // namespace
@@ -121,7 +132,7 @@ Fleet CostWindow::FitOf(size_t begin, size_t end) const {
   fleet.trunk_end = TrunkEnd();
   fleet.hidden_size = shape_.hidden_size;
   fleet.adapter_bytes = shape_.adapter_bytes;
-  fleet.microbatches = job_.training.microbatches;
+  fleet.most_microbatches = spec::SmallestBatch(job_);
   fleet.server_labels = job_.split.labels == spec::LabelSide::kServer;
   fleet.client_gradients = job_.split.train_client;
   for (size_t i = 0; i < job_.clients.size(); ++i) {
@@ -154,8 +165,8 @@ Fleet CostWindow::FitOf(size_t begin, size_t end) const {
   return fleet;
 }
 
-double CostWindow::GainMargin(std::span<const Choice> next, bool of_server) const {
-  const std::vector<Choice> now = Choices();
+double CostWindow::GainMargin(const Arrangement& next, bool of_server) const {
+  const Arrangement now = Now();
   Values gains{};
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Fleet fleet = FitOf(i, i + 1);
@@ -168,13 +179,11 @@ double CostWindow::GainMargin(std::span<const Choice> next, bool of_server) cons
 }
 
 double CostWindow::Correction(const Fleet& fleet) const {
-  const std::vector<Choice> now = Choices();
+  const Arrangement now = Now();
   Values values{};
   size_t count = 0;
   for (const StepFigures& step : steps_) {
-    const bool same = std::equal(now.begin(), now.end(), step.clients.begin(), step.clients.end(),
-                                 [](const Choice& choice, const ClientFigures& c) { return choice == c.choice; });
-    if (same) {
+    if (ArrangementOf(step) == now) {
       values[count++] = step.seconds;
     }
   }
@@ -203,13 +212,6 @@ std::vector<double> CostWindow::Losses() const {
   return losses;
 }
 
-std::vector<Choice> CostWindow::Choices() const {
-  std::vector<Choice> choices;
-  choices.reserve(job_.clients.size());
-  for (const ClientFigures& client : steps_.back().clients) {
-    choices.push_back(client.choice);
-  }
-  return choices;
-}
+Arrangement CostWindow::Now() const { return ArrangementOf(steps_.back()); }
 
 }  // namespace splitft::scheduler

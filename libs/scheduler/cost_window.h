@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <deque>
-#include <span>
 #include <vector>
 
 #include "libs/scheduler/cost_model.h"
@@ -32,14 +31,14 @@ class CostWindow {
   bool knows_server() const { return !server_.empty(); }
   // Of each client the median loss; the mean of the others' where it had no token with a loss.
   std::vector<double> Losses() const;
-  // The choices that the newest step was run by. Not empty.
-  std::vector<Choice> Choices() const;
+  // How the newest step was run. Not empty.
+  Arrangement Now() const;
   // What `next` must seem to gain so that it is 99 % sure to gain anything: as a share of a step as it is (or,
   // `of_server`, of the aggregator's part of it). What each step of the window alone would say of both is compared, so
   // that noise that makes no difference between them does not count. Three steps at least.
-  double GainMargin(std::span<const Choice> next, bool of_server) const;
-  // Measured against predicted seconds of the steps that were run by the newest choices: what the model does not know
-  // of. `fleet`: Fit's.
+  double GainMargin(const Arrangement& next, bool of_server) const;
+  // Measured against predicted seconds of the steps that were run as the newest one: what the model does not know of.
+  // `fleet`: Fit's.
   double Correction(const Fleet& fleet) const;
 
  private:

@@ -49,6 +49,9 @@ std::string WhatIsWrong(const StepFigures& figures) {
   if (figures.seconds == 0) {
     return absl::StrCat("step ", figures.step, " took no time");
   }
+  if (figures.microbatches < 1) {
+    return absl::StrCat("step ", figures.step, ": microbatches is ", figures.microbatches);
+  }
   for (const ClientFigures& client : figures.clients) {
     if (std::string wrong = WhatIsWrongWith(client); !wrong.empty()) {
       return absl::StrCat("step ", figures.step, ", ", wrong);

@@ -38,6 +38,7 @@ struct StepFigures {
   int64_t step = 0;         // steps done
   int64_t total_steps = 0;  // that there will be; 0: unknown
   int64_t attempt = 0;      // grows whenever a step is started over
+  int microbatches = 1;     // that each client's batch was divided into
   double seconds = 0;
   double server_forward_seconds = 0;
   double server_backward_seconds = 0;

@@ -71,6 +71,9 @@ void Pilot::TakeOutcome(const control::PlanState& state) {
     return;
   }
   if (state.state() == control::PlanState::APPLIED) {
+    if (!sent_->reason.empty()) {
+      news_.push_back(absl::StrCat("step ", state.step(), ": all clients: ", sent_->reason));
+    }
     for (const Change& change : sent_->changes) {
       news_.push_back(absl::StrCat("step ", state.step(), ": ", change.client, ": ", change.reason));
     }

@@ -11,9 +11,9 @@
 
 namespace splitft::scheduler {
 
-// Keeps one job's cuts and codecs by its figures: reads the aggregator's events and says which plan to send it, and
-// when. Whoever holds it (the operator, `splitft run`) only carries messages. Of a job with policy Static it does
-// nothing. Not thread-safe; no I/O.
+// Keeps one job's cuts, codecs and microbatches by its figures: reads the aggregator's events and says which plan to
+// send it, and when. Whoever holds it (the operator, `splitft run`) only carries messages. Of a job with policy Static
+// it does nothing. Not thread-safe; no I/O.
 class Pilot {
  public:
   // The job outlives the pilot. Plans are numbered from `first_number` on, or from the number that the aggregator saw

@@ -27,8 +27,9 @@ constexpr double kDoubtKept = 0.95;
 // How many of the choices that the job was run by are remembered.
 constexpr size_t kMostTried = 8;
 
-bool SameChoices(const StepFigures& a, const StepFigures& b) {
-  return std::equal(a.clients.begin(), a.clients.end(), b.clients.begin(), b.clients.end(),
+bool AreRunAlike(const StepFigures& a, const StepFigures& b) {
+  return a.microbatches == b.microbatches &&
+         std::equal(a.clients.begin(), a.clients.end(), b.clients.begin(), b.clients.end(),
                     [](const ClientFigures& one, const ClientFigures& other) { return one.choice == other.choice; });
 }
 
@@ -57,7 +58,7 @@ void Planner::Observe(const StepFigures& figures) {
   if (!wrong_.empty() || figures.step == 1 || started_over) {
     return;
   }
-  const bool changed = !window_.empty() && !SameChoices(window_.newest(), figures);
+  const bool changed = !window_.empty() && !AreRunAlike(window_.newest(), figures);
   fresh_ = changed ? 1 : fresh_ + 1;
   window_.Add(figures);
 }
@@ -68,7 +69,7 @@ bool Planner::RoundIsOver() const {
 }
 
 bool Planner::Arrived() {
-  if (!awaited_.has_value() || window_.Choices() == *awaited_) {
+  if (!awaited_.has_value() || window_.Now() == *awaited_) {
     awaited_.reset();
     return true;
   }
@@ -114,7 +115,7 @@ std::optional<Plan> Planner::Decide() {
     return Hold("what the aggregator takes for a block is unknown: it has run none yet");
   }
   Fleet fleet = window_.Fit();
-  const std::vector<Choice> now = window_.Choices();
+  const Arrangement now = window_.Now();
   const double correction = window_.Correction(fleet);
   Remember(now, correction);
   const Prediction before = Predict(fleet, now);
@@ -125,7 +126,7 @@ std::optional<Plan> Planner::Decide() {
   }
   Restrain(&fleet);
   doubt_ *= kDoubtKept;
-  const std::vector<Choice> next = Next(fleet, now, correction);
+  const Arrangement next = Next(fleet, now, correction);
   const Prediction after = Predict(fleet, next);
   if (next == now) {
     return Hold("");
@@ -135,6 +136,8 @@ std::optional<Plan> Planner::Decide() {
   }
   Plan plan{.step = last_step_,
             .changes = {},
+            .microbatches = next.microbatches == now.microbatches ? 0 : next.microbatches,
+            .reason = "",
             .seconds_now = correction * before.seconds,
             .seconds_then = CorrectionOf(next, correction) * after.seconds,
             .server_seconds_now = before.server_seconds,
@@ -146,11 +149,16 @@ std::optional<Plan> Planner::Decide() {
     return std::nullopt;
   }
   const Reasons reasons(fleet);
-  for (size_t i = 0; i < next.size(); ++i) {
+  if (plan.microbatches != 0) {
+    plan.reason = reasons.OfMicrobatches(now, next.microbatches);
+  }
+  for (size_t i = 0; i < next.clients.size(); ++i) {
+    const Choice& from = now.clients[i];
+    const Choice& to = next.clients[i];
     plan.names.push_back(job_.clients[i].name);
-    if (!(next[i] == now[i])) {
+    if (!(to == from)) {
       plan.changes.push_back(
-          {.client = job_.clients[i].name, .from = now[i], .to = next[i], .reason = reasons.Of(i, now[i], next[i])});
+          {.client = job_.clients[i].name, .from = from, .to = to, .reason = reasons.Of(i, from, to)});
     }
   }
   plan.fleet = fleet;
@@ -164,78 +172,92 @@ std::optional<Plan> Planner::Decide() {
   return plan;
 }
 
-void Planner::Judge(const std::vector<Choice>& now) {
+void Planner::Judge(const Arrangement& now) {
   if (job_.scheduling.policy != spec::SchedulingPolicy::kMakespan ||
       predicted_seconds_ < (1 - kLeastGain) * former_seconds_) {
     return;
   }
-  for (size_t i = 0; i < now.size(); ++i) {
-    if (now[i].cut_layer > former_[i].cut_layer) {
-      Restraint& restraint = restraints_[i];
-      restraint.highest_cut = former_[i].cut_layer;
-      restraint.rounds = std::min(restraint.rounds == 0 ? kRoundsBarred : 2 * restraint.rounds, kMostRoundsRestrained);
-      restraint.until_step = last_step_ + int64_t{restraint.rounds} * job_.scheduling.round_steps;
+  for (size_t i = 0; i < now.clients.size(); ++i) {
+    if (const int former = former_.clients[i].cut_layer; now.clients[i].cut_layer > former) {
+      Tighten(former, &cut_restraints_[i]);
     }
   }
+  if (now.microbatches > former_.microbatches) {
+    Tighten(former_.microbatches, &microbatch_restraint_);
+  }
+}
+
+void Planner::Tighten(int most, Restraint* restraint) const {
+  restraint->most = most;
+  restraint->rounds = std::min(restraint->rounds == 0 ? kRoundsBarred : 2 * restraint->rounds, kMostRoundsRestrained);
+  restraint->until_step = last_step_ + int64_t{restraint->rounds} * job_.scheduling.round_steps;
 }
 
 void Planner::Restrain(Fleet* fleet) const {
-  for (const auto& [client, restraint] : restraints_) {
+  for (const auto& [client, restraint] : cut_restraints_) {
     ClientCost& cost = fleet->clients[client];
     if (restraint.until_step > last_step_) {
-      cost.highest_cut = std::max(cost.lowest_cut, std::min(cost.highest_cut, restraint.highest_cut));
+      cost.highest_cut = std::max(cost.lowest_cut, std::min(cost.highest_cut, restraint.most));
     }
+  }
+  if (microbatch_restraint_.until_step > last_step_) {
+    fleet->most_microbatches = std::min(fleet->most_microbatches, microbatch_restraint_.most);
   }
 }
 
-std::vector<Choice> Planner::Next(const Fleet& fleet, const std::vector<Choice>& now, double correction) const {
+Arrangement Planner::Next(const Fleet& fleet, const Arrangement& now, double correction) const {
   const std::vector<double> losses = window_.Losses();
   // The limit is of real seconds, the search is by predicted ones.
   spec::Scheduling scheduling = job_.scheduling;
   scheduling.step_seconds /= correction;
-  std::vector<Choice> best = Choose(scheduling, {.fleet = fleet, .now = now, .losses = losses, .codecs = codecs_});
+  Arrangement best = Choose(scheduling, {.fleet = fleet, .now = now, .losses = losses, .codecs = codecs_});
   if (job_.scheduling.policy != spec::SchedulingPolicy::kMakespan) {
     return best;
   }
   double least = CorrectionOf(best, correction) * Predict(fleet, best).seconds;
   for (const Tried& tried : tried_) {
+    const std::vector<Choice>& choices = tried.arrangement.clients;
     const bool allowed =
-        std::equal(tried.choices.begin(), tried.choices.end(), fleet.clients.begin(),
+        tried.arrangement.microbatches <= fleet.most_microbatches &&
+        std::equal(choices.begin(), choices.end(), fleet.clients.begin(),
                    [](const Choice& choice, const ClientCost& client) {
                      return choice.cut_layer >= client.lowest_cut && choice.cut_layer <= client.highest_cut;
                    });
-    const double seconds = tried.correction * Predict(fleet, tried.choices).seconds;
+    const double seconds = tried.correction * Predict(fleet, tried.arrangement).seconds;
     if (allowed && seconds < least) {
       least = seconds;
-      best = tried.choices;
+      best = tried.arrangement;
     }
   }
   return best;
 }
 
-double Planner::CorrectionOf(const std::vector<Choice>& choices, double otherwise) const {
-  const auto tried = std::find_if(tried_.begin(), tried_.end(), [&](const Tried& t) { return t.choices == choices; });
+double Planner::CorrectionOf(const Arrangement& arrangement, double otherwise) const {
+  const auto tried =
+      std::find_if(tried_.begin(), tried_.end(), [&](const Tried& t) { return t.arrangement == arrangement; });
   return tried == tried_.end() ? otherwise : tried->correction;
 }
 
-bool Planner::WasTried(const std::vector<Choice>& choices) const {
-  return std::any_of(tried_.begin(), tried_.end(), [&](const Tried& tried) { return tried.choices == choices; });
+bool Planner::WasTried(const Arrangement& arrangement) const {
+  return std::any_of(tried_.begin(), tried_.end(),
+                     [&](const Tried& tried) { return tried.arrangement == arrangement; });
 }
 
-bool Planner::IsBarred(const std::vector<Choice>& choices) const {
-  return std::any_of(barred_.begin(), barred_.end(),
-                     [&](const Barred& barred) { return barred.until_step > last_step_ && barred.choices == choices; });
+bool Planner::IsBarred(const Arrangement& arrangement) const {
+  return std::any_of(barred_.begin(), barred_.end(), [&](const Barred& barred) {
+    return barred.until_step > last_step_ && barred.arrangement == arrangement;
+  });
 }
 
-void Planner::Remember(const std::vector<Choice>& choices, double correction) {
-  std::erase_if(tried_, [&](const Tried& tried) { return tried.choices == choices; });
-  tried_.push_back({choices, correction});
+void Planner::Remember(const Arrangement& arrangement, double correction) {
+  std::erase_if(tried_, [&](const Tried& tried) { return tried.arrangement == arrangement; });
+  tried_.push_back({arrangement, correction});
   if (tried_.size() > kMostTried) {
     tried_.erase(tried_.begin());
   }
 }
 
-bool Planner::Pays(const Plan& plan, const std::vector<Choice>& next) {
+bool Planner::Pays(const Plan& plan, const Arrangement& next) {
   // A plan is judged by what its policy is after. Budget's own limit may force one that saves nothing.
   const bool of_server = job_.scheduling.policy == spec::SchedulingPolicy::kBudget &&
                          plan.seconds_now <= job_.scheduling.step_seconds * (1 + kLeastGain);

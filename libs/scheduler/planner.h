@@ -13,6 +13,7 @@
 
 namespace splitft::scheduler {
 
+// Another choice of one client's.
 struct Change {
   std::string client;
   Choice from;
@@ -20,21 +21,23 @@ struct Change {
   std::string reason;  // for people
 };
 
-// Another choice for some clients, and what it was decided from.
+// Another choice for some clients or other microbatches for all, and what it was decided from.
 struct Plan {
   int64_t step = 0;  // steps done when it was decided
   std::vector<Change> changes;
+  int microbatches = 0;     // 0: as they are
+  std::string reason;       // of those, for people
   double seconds_now = 0;   // a step's, predicted, as it is
   double seconds_then = 0;  // and by the plan
   double server_seconds_now = 0;
   double server_seconds_then = 0;
   // All clients, in the job's order.
   Fleet fleet;
-  std::vector<Choice> now;
+  Arrangement now;
   std::vector<std::string> names;
 };
 
-// Follows one job's figures and says at each round's end whether it should go on by other choices. A value: no clock,
+// Follows one job's figures and says at each round's end whether it should go on in another way. A value: no clock,
 // no I/O; the same figures give the same plans. Used by the operator, `splitft run` and the simulator alike.
 //
 // A change must pay for itself: what the rounds to come gain must outweigh the step that it disturbs, and be more than
@@ -67,18 +70,19 @@ class Planner {
   bool RoundIsOver() const;
   // Whether the figures are those of the plan that was made last.
   bool Arrived();
-  // Measured against predicted seconds where the job was last run by `choices`; `otherwise` where it never was.
-  double CorrectionOf(const std::vector<Choice>& choices, double otherwise) const;
-  bool WasTried(const std::vector<Choice>& choices) const;
-  bool IsBarred(const std::vector<Choice>& choices) const;
-  void Remember(const std::vector<Choice>& choices, double correction);
+  // Measured against predicted seconds where the job was last run by `arrangement`; `otherwise` where it never was.
+  double CorrectionOf(const Arrangement& arrangement, double otherwise) const;
+  bool WasTried(const Arrangement& arrangement) const;
+  bool IsBarred(const Arrangement& arrangement) const;
+  void Remember(const Arrangement& arrangement, double correction);
   // The best of what the policy says and, for Makespan, of what was tried before.
-  std::vector<Choice> Next(const Fleet& fleet, const std::vector<Choice>& now, double correction) const;
-  bool Pays(const Plan& plan, const std::vector<Choice>& next);
+  Arrangement Next(const Fleet& fleet, const Arrangement& now, double correction) const;
+  bool Pays(const Plan& plan, const Arrangement& next);
   std::optional<Plan> Hold(std::string why);
-  // Whether the last plan made the step shorter; where it did not, the clients whose cuts it raised keep below that.
-  void Judge(const std::vector<Choice>& now);
-  // Keeps clients below the cuts that did not pay.
+  // Whether the last plan made the step shorter; where it did not, what it raised (cuts, microbatches) keeps below
+  // that.
+  void Judge(const Arrangement& now);
+  // Keeps clients below the cuts, and all below the microbatches, that did not pay.
   void Restrain(Fleet* fleet) const;
 
   const spec::FineTuneJob& job_;
@@ -89,29 +93,31 @@ class Planner {
   int64_t decided_step_ = 0;  // that Decide was asked at
   int fresh_ = 0;             // steps seen since the choices were last changed
   struct Tried {
-    std::vector<Choice> choices;
+    Arrangement arrangement;
     double correction = 1;
   };
   struct Barred {
-    std::vector<Choice> choices;
+    Arrangement arrangement;
     int64_t until_step = 0;
   };
   std::vector<Barred> barred_;  // what the job could not do
   std::vector<Tried> tried_;    // the latest last
-  // A client whose cut was raised in vain: what it computes in bursts looks fast (a quota is saved up while it waits),
-  // and is not.
+  // On what was raised in vain.
   struct Restraint {
-    int highest_cut = 0;
+    int most = 0;
     int64_t until_step = 0;
     int rounds = 0;  // doubled each time
   };
-  std::map<size_t, Restraint> restraints_;
-  std::vector<Choice> former_;  // before the last plan
+  void Tighten(int most, Restraint* restraint) const;
+  // By client: what computes in bursts looks fast (a quota is saved up while it waits), and is not.
+  std::map<size_t, Restraint> cut_restraints_;
+  Restraint microbatch_restraint_;
+  Arrangement former_;          // before the last plan
   double former_seconds_ = 0;   // a step's, then
   double promised_ = 0;         // a step's seconds by the last plan; 0: not waited for
   bool seemed_to_pay_ = false;  // another plan, in the last round
   double doubt_ = 0;            // by what share of a step the last plans fell short
-  std::optional<std::vector<Choice>> awaited_;
+  std::optional<Arrangement> awaited_;
   int64_t awaited_since_ = 0;
   std::string wrong_;  // with the newest figures
   std::string holding_;

@@ -11,6 +11,8 @@ namespace splitft::scheduler {
 namespace {
 
 constexpr double kStaySlack = 0.02;
+// What fewer microbatches may cost: each has costs of its own, which the model does not know.
+constexpr double kMicrobatchSlack = 0.03;
 
 spec::Codec CodecNamed(const std::string& name) {
   if (name == "bf16") {
@@ -20,16 +22,17 @@ spec::Codec CodecNamed(const std::string& name) {
 }
 
 // Accuracy is told by the loss: whose is below the mean is more accurate than it.
-std::vector<Choice> SplitFt(const Situation& situation) {
-  std::vector<Choice> next(situation.now.begin(), situation.now.end());
+Arrangement SplitFt(const Situation& situation) {
+  Arrangement next = situation.now;
   const double mean = std::accumulate(situation.losses.begin(), situation.losses.end(), 0.0) /
                       static_cast<double>(situation.losses.size());
-  for (size_t i = 0; i < next.size(); ++i) {
+  for (size_t i = 0; i < next.clients.size(); ++i) {
     const ClientCost& client = situation.fleet.clients[i];
     const double difference = situation.losses[i] - mean;
     // Losses that are the mean but for rounding are no reason.
     const int step = std::abs(difference) <= 1e-9 * std::abs(mean) ? 0 : (difference < 0 ? 1 : -1);
-    next[i].cut_layer = std::clamp(next[i].cut_layer + step, client.lowest_cut, client.highest_cut);
+    int& cut = next.clients[i].cut_layer;
+    cut = std::clamp(cut + step, client.lowest_cut, client.highest_cut);
   }
   return next;
 }
@@ -50,21 +53,27 @@ std::vector<spec::Codec> AllowedCodecs(const spec::FineTuneJob& job) {
   return codecs;
 }
 
-std::vector<Choice> Choose(const spec::Scheduling& scheduling, const Situation& situation) {
-  const auto keep = [&](std::vector<Choice> best) {
-    return KeepWhatMayStay(situation.fleet, situation.now, std::move(best), kStaySlack);
+Arrangement Choose(const spec::Scheduling& scheduling, const Situation& situation) {
+  const Fleet& fleet = situation.fleet;
+  // More microbatches never make a step longer, by the model: the search is among the most, then as few are taken as
+  // will do.
+  const auto keep = [&](Arrangement best, double limit) {
+    limit = std::max(limit, (1 + kMicrobatchSlack) * Predict(fleet, best).seconds);
+    best.microbatches = FewestMicrobatches(fleet, best, situation.now.microbatches, limit);
+    return KeepWhatMayStay(fleet, situation.now, std::move(best), kStaySlack);
   };
   switch (scheduling.policy) {
     case spec::SchedulingPolicy::kMakespan:
-      return keep(LeastSeconds(situation.fleet, situation.codecs));
+      return keep(LeastSeconds(fleet, situation.codecs, fleet.most_microbatches), 0);
     case spec::SchedulingPolicy::kBudget:
-      return keep(LeastServerSeconds(situation.fleet, situation.codecs, scheduling.step_seconds));
+      return keep(LeastServerSeconds(fleet, situation.codecs, fleet.most_microbatches, scheduling.step_seconds),
+                  scheduling.step_seconds);
     case spec::SchedulingPolicy::kSplitFt:
       return SplitFt(situation);
     case spec::SchedulingPolicy::kStatic:
       break;
   }
-  return {situation.now.begin(), situation.now.end()};
+  return situation.now;
 }
 
 }  // namespace splitft::scheduler

@@ -12,7 +12,7 @@ namespace splitft::scheduler {
 // What a policy decides from.
 struct Situation {
   const Fleet& fleet;
-  std::span<const Choice> now;
+  const Arrangement& now;
   std::span<const double> losses;  // of the clients' own batches, per unmasked token
   std::span<const spec::Codec> codecs;
 };
@@ -20,9 +20,9 @@ struct Situation {
 // The codecs that the job lets a client have, the most exact first: those of the manifest, or the one it begins with.
 std::vector<spec::Codec> AllowedCodecs(const spec::FineTuneJob& job);
 
-// The next choice of every client by the job's policy. Makespan: search.h's LeastSeconds; Budget: LeastServerSeconds;
-// both leave alone what may stay as it is. SplitFT: the paper's rule, a block more for whoever is more accurate than
-// the mean, one less for whoever is less. Static: as it is.
-std::vector<Choice> Choose(const spec::Scheduling& scheduling, const Situation& situation);
+// How to go on by the job's policy. Makespan: search.h's LeastSeconds; Budget: LeastServerSeconds; both leave alone
+// what may stay as it is. SplitFT: the paper's rule, a block more for whoever is more accurate than the mean, one less
+// for whoever is less. Static: as it is.
+Arrangement Choose(const spec::Scheduling& scheduling, const Situation& situation);
 
 }  // namespace splitft::scheduler

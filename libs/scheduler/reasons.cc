@@ -95,4 +95,19 @@ std::string Reasons::Of(size_t client, const Choice& from, const Choice& to) con
   return absl::StrJoin(parts, "; ");
 }
 
+std::string Reasons::OfMicrobatches(const Arrangement& now, int to) const {
+  const int from = now.microbatches;
+  const std::string change = absl::StrCat("microbatches ", from, " -> ", to);
+  if (to < from) {
+    return absl::StrCat("as fast in fewer parts: ", change);
+  }
+  // Of infinitely many, the step is what the busiest does, and what does not overlap.
+  constexpr int kMany = 1 << 20;
+  Arrangement many = now;
+  many.microbatches = kMany;
+  const double waiting = 1 - Predict(fleet_, many).seconds / Predict(fleet_, now).seconds;
+  return absl::StrCat("clients, wires and aggregator wait for one another ", Digits(100 * waiting),
+                      " % of a step: ", change);
+}
+
 }  // namespace splitft::scheduler

@@ -64,7 +64,8 @@ struct Outcome {
 // A fleet under one codec for everybody: how the step depends on the limits.
 class Search {
  public:
-  Search(const Fleet& fleet, std::span<const spec::Codec> codecs) : fleet_(fleet), parts_(fleet.microbatches) {
+  Search(const Fleet& fleet, std::span<const spec::Codec> codecs, int microbatches)
+      : fleet_(fleet), parts_(microbatches) {
     for (const ClientCost& client : fleet.clients) {
       const spec::Codec codec = Leanest(codecs, fleet.hidden_size);
       const ClientStages zero = StagesOf(fleet, client, {.cut_layer = 0, .codec = codec});
@@ -264,27 +265,27 @@ class Search {
   Limits most_;   // its highest
 };
 
-// The maxima of a step by `choices`, each stretched so that together they grow by `slack` of the step.
+// The maxima of a step, each stretched so that together they grow by `slack` of the step.
 struct Maxima {
+  double parts = 1;
   double up = 0;
   double tail = 0;
   double back = 0;
   double busiest = 0;
 
-  bool Hold(const Fleet& fleet, const ClientStages& stages) const {
-    const double parts = fleet.microbatches;
+  bool Hold(const ClientStages& stages) const {
     return stages.up.fixed + stages.up.batch / parts <= up && stages.tail.fixed + stages.tail.batch / parts <= tail &&
            stages.back.fixed + stages.back.batch / parts <= back &&
            (parts == 1 || std::max({stages.compute, stages.uplink, stages.downlink}) <= busiest);
   }
 };
 
-Maxima MaximaOf(const Fleet& fleet, std::span<const Choice> choices, double slack) {
-  const double parts = fleet.microbatches;
-  const Prediction prediction = Predict(fleet, choices);
-  Maxima maxima{.busiest = prediction.server_seconds};
-  for (size_t i = 0; i < choices.size(); ++i) {
-    const ClientStages stages = StagesOf(fleet, fleet.clients[i], choices[i]);
+Maxima MaximaOf(const Fleet& fleet, const Arrangement& arrangement, double slack) {
+  const double parts = arrangement.microbatches;
+  const Prediction prediction = Predict(fleet, arrangement);
+  Maxima maxima{.parts = parts, .busiest = prediction.server_seconds};
+  for (size_t i = 0; i < arrangement.clients.size(); ++i) {
+    const ClientStages stages = StagesOf(fleet, fleet.clients[i], arrangement.clients[i]);
     maxima.up = std::max(maxima.up, stages.up.fixed + stages.up.batch / parts);
     maxima.tail = std::max(maxima.tail, stages.tail.fixed + stages.tail.batch / parts);
     maxima.back = std::max(maxima.back, stages.back.fixed + stages.back.batch / parts);
@@ -299,59 +300,79 @@ Maxima MaximaOf(const Fleet& fleet, std::span<const Choice> choices, double slac
 }
 
 // The cuts of `limits`, and for each client the most exact codec that keeps the step as short.
-std::vector<Choice> Choices(const Fleet& fleet, std::span<const spec::Codec> codecs, const std::vector<int>& cuts) {
+Arrangement WithCodecs(const Fleet& fleet, std::span<const spec::Codec> codecs, const std::vector<int>& cuts,
+                       int microbatches) {
   const spec::Codec leanest = *std::min_element(codecs.begin(), codecs.end(), [&](spec::Codec a, spec::Codec b) {
     return RowBytes(a, fleet.hidden_size) < RowBytes(b, fleet.hidden_size);
   });
-  std::vector<Choice> choices;
+  Arrangement arrangement{.clients = {}, .microbatches = microbatches};
   for (const int cut : cuts) {
-    choices.push_back({.cut_layer = cut, .codec = leanest});
+    arrangement.clients.push_back({.cut_layer = cut, .codec = leanest});
   }
-  const Maxima maxima = MaximaOf(fleet, choices, codecs.size() > 1 ? kCodecSlack : 0);
-  for (size_t i = 0; i < choices.size(); ++i) {
+  const Maxima maxima = MaximaOf(fleet, arrangement, codecs.size() > 1 ? kCodecSlack : 0);
+  for (size_t i = 0; i < cuts.size(); ++i) {
     for (const spec::Codec codec : codecs) {
-      const Choice choice{.cut_layer = choices[i].cut_layer, .codec = codec};
-      if (codec == leanest || maxima.Hold(fleet, StagesOf(fleet, fleet.clients[i], choice))) {
-        choices[i] = choice;
+      const Choice choice{.cut_layer = cuts[i], .codec = codec};
+      if (codec == leanest || maxima.Hold(StagesOf(fleet, fleet.clients[i], choice))) {
+        arrangement.clients[i] = choice;
         break;
       }
     }
   }
-  return choices;
+  return arrangement;
 }
 
 }  // namespace
 
-std::vector<Choice> LeastSeconds(const Fleet& fleet, std::span<const spec::Codec> codecs) {
-  const Search search(fleet, codecs);
-  return Choices(fleet, codecs, search.Cuts(search.Best([](const Outcome& outcome) { return outcome.seconds; })));
+Arrangement LeastSeconds(const Fleet& fleet, std::span<const spec::Codec> codecs, int microbatches) {
+  const Search search(fleet, codecs, microbatches);
+  const std::vector<int> cuts = search.Cuts(search.Best([](const Outcome& outcome) { return outcome.seconds; }));
+  return WithCodecs(fleet, codecs, cuts, microbatches);
 }
 
-std::vector<Choice> LeastServerSeconds(const Fleet& fleet, std::span<const spec::Codec> codecs, double seconds) {
-  const Search search(fleet, codecs);
+Arrangement LeastServerSeconds(const Fleet& fleet, std::span<const spec::Codec> codecs, int microbatches,
+                               double seconds) {
+  const Search search(fleet, codecs, microbatches);
   // Whatever is too slow is worse than whatever is not.
-  const double too_slow = 1e3 * (1 + Predict(fleet, LeastSeconds(fleet, codecs)).server_seconds);
+  const Arrangement shortest = LeastSeconds(fleet, codecs, microbatches);
+  const double too_slow = 1e3 * (1 + Predict(fleet, shortest).server_seconds);
   const std::vector<int> cuts = search.Cuts(search.Best([&](const Outcome& outcome) {
     return outcome.server_seconds + (outcome.seconds > seconds ? too_slow * (1 + outcome.seconds - seconds) : 0);
   }));
-  const std::vector<Choice> choices = Choices(fleet, codecs, cuts);
-  return Predict(fleet, choices).seconds <= seconds * (1 + kCodecSlack) ? choices : LeastSeconds(fleet, codecs);
+  Arrangement least = WithCodecs(fleet, codecs, cuts, microbatches);
+  return Predict(fleet, least).seconds <= seconds * (1 + kCodecSlack) ? least : shortest;
 }
 
-std::vector<Choice> KeepWhatMayStay(const Fleet& fleet, std::span<const Choice> now, std::vector<Choice> best,
-                                    double slack) {
+int FewestMicrobatches(const Fleet& fleet, Arrangement arrangement, int now, double seconds) {
+  const auto will_do = [&](int microbatches) {
+    arrangement.microbatches = microbatches;
+    return microbatches <= fleet.most_microbatches && Predict(fleet, arrangement).seconds <= seconds;
+  };
+  if (will_do(now)) {
+    return now;
+  }
+  int fewest = 1;
+  while (fewest < fleet.most_microbatches && !will_do(fewest)) {
+    fewest = std::min(2 * fewest, fleet.most_microbatches);
+  }
+  return fewest;
+}
+
+Arrangement KeepWhatMayStay(const Fleet& fleet, const Arrangement& now, Arrangement best, double slack) {
   const Prediction prediction = Predict(fleet, best);
   const Maxima maxima = MaximaOf(fleet, best, slack / 2);
   const double per_token = fleet.server.forward_seconds + fleet.server.backward_seconds;
   // What it costs the aggregator that a client stays as it is.
   const auto cost = [&](size_t i) {
-    return static_cast<double>(fleet.clients[i].tokens) * per_token * (best[i].cut_layer - now[i].cut_layer);
+    return static_cast<double>(fleet.clients[i].tokens) * per_token *
+           (best.clients[i].cut_layer - now.clients[i].cut_layer);
   };
   std::vector<size_t> may_stay;
-  for (size_t i = 0; i < best.size(); ++i) {
-    const bool allowed =
-        now[i].cut_layer >= fleet.clients[i].lowest_cut && now[i].cut_layer <= fleet.clients[i].highest_cut;
-    if (!(now[i] == best[i]) && allowed && maxima.Hold(fleet, StagesOf(fleet, fleet.clients[i], now[i]))) {
+  for (size_t i = 0; i < best.clients.size(); ++i) {
+    const ClientCost& client = fleet.clients[i];
+    const Choice& choice = now.clients[i];
+    const bool allowed = choice.cut_layer >= client.lowest_cut && choice.cut_layer <= client.highest_cut;
+    if (!(choice == best.clients[i]) && allowed && maxima.Hold(StagesOf(fleet, client, choice))) {
       may_stay.push_back(i);
     }
   }
@@ -362,7 +383,7 @@ std::vector<Choice> KeepWhatMayStay(const Fleet& fleet, std::span<const Choice> 
       break;
     }
     left -= std::max(0.0, cost(client));
-    best[client] = now[client];
+    best.clients[client] = now.clients[client];
   }
   return best;
 }

@@ -1,8 +1,6 @@
 #include "libs/simulation/simulate.h"
 
 #include <algorithm>
-#include <map>
-#include <string>
 
 namespace splitft::simulation {
 namespace {
@@ -14,10 +12,6 @@ constexpr size_t kMostRemembered = 1000;
 Course Simulate(const Fleet& fleet) {
   SimulatedFleet simulated(fleet.job, fleet.truth);
   scheduler::Planner planner(fleet.job, fleet.truth.shape);
-  std::map<std::string, size_t> index;
-  for (size_t i = 0; i < fleet.job.clients.size(); ++i) {
-    index[fleet.job.clients[i].name] = i;
-  }
   Course run;
   auto change = fleet.changes.begin();
   for (int64_t step = 0; step < fleet.job.training.steps; ++step) {
@@ -38,19 +32,15 @@ Course Simulate(const Fleet& fleet) {
     if (!plan.has_value()) {
       continue;
     }
-    std::vector<scheduler::Choice> choices = simulated.choices();
-    for (const scheduler::Change& changed : plan->changes) {
-      choices[index.at(changed.client)] = changed.to;
-    }
-    simulated.Assign(std::move(choices));
+    simulated.Follow(*plan);
     if (fleet.job.clients.size() > kMostRemembered) {
       plan->fleet = {};
-      plan->now.clear();
+      plan->now = {};
       plan->names.clear();
     }
     run.plans.push_back(*std::move(plan));
   }
-  run.choices = simulated.choices();
+  run.arrangement = simulated.arrangement();
   run.seconds = simulated.seconds();
   run.restarts = simulated.restarts();
   return run;

@@ -10,10 +10,10 @@ namespace splitft::simulation {
 // A simulated job from its first step to its last.
 struct Course {
   std::vector<double> step_seconds;
-  std::vector<scheduler::Plan> plans;      // with reasons; those of more than a thousand clients without what they knew
-  std::vector<scheduler::Choice> choices;  // at the end
-  double seconds = 0;                      // of all steps
-  double server_seconds = 0;               // that the aggregator computed
+  std::vector<scheduler::Plan> plans;  // with reasons; those of more than a thousand clients without what they knew
+  scheduler::Arrangement arrangement;  // at the end
+  double seconds = 0;                  // of all steps
+  double server_seconds = 0;           // that the aggregator computed
   int64_t restarts = 0;
 };
 

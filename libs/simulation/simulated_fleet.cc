@@ -15,7 +15,6 @@ protocol::StepMachine MakeMachine(const spec::FineTuneJob& job) {
   for (const spec::Client& client : job.clients) {
     options.clients.push_back(client.name);
   }
-  options.microbatches = static_cast<uint32_t>(job.training.microbatches);
   options.labels_on_server = job.split.labels == spec::LabelSide::kServer;
   options.client_gradients = job.split.train_client;
   return protocol::StepMachine::Create(std::move(options)).value();  // ParseJob has checked names and counts
@@ -29,7 +28,6 @@ SimulatedFleet::SimulatedFleet(const spec::FineTuneJob& job, FleetTruth truth)
     : job_(job),
       truth_(std::move(truth)),
       server_labels_(job.split.labels == spec::LabelSide::kServer),
-      parts_(job.training.microbatches),
       trunk_end_(truth_.shape.block_count - (server_labels_ ? 0 : job.split.tail_blocks)),
       machine_(MakeMachine(job)),
       draws_({.seed = truth_.seed}) {
@@ -37,21 +35,31 @@ SimulatedFleet::SimulatedFleet(const spec::FineTuneJob& job, FleetTruth truth)
   if (codec == spec::Codec::kAuto) {
     codec = job.model.dtype == spec::Dtype::kBfloat16 ? spec::Codec::kBf16 : spec::Codec::kFp32;
   }
+  arrangement_.microbatches = job.training.microbatches;
   for (const spec::Client& client : job.clients) {
-    choices_.push_back({.cut_layer = client.cut_layer, .codec = codec});
-    const double tokens = static_cast<double>(client.batch_size) * static_cast<double>(job.training.sequence_length);
-    tokens_.push_back(tokens / parts_);
+    index_[client.name] = arrangement_.clients.size();
+    arrangement_.clients.push_back({.cut_layer = client.cut_layer, .codec = codec});
+  }
+  tokens_.resize(job.clients.size());
+}
+
+void SimulatedFleet::Follow(const scheduler::Plan& plan) {
+  for (const scheduler::Change& change : plan.changes) {
+    arrangement_.clients[index_.at(change.client)] = change.to;
+  }
+  if (plan.microbatches != 0) {
+    arrangement_.microbatches = plan.microbatches;
   }
 }
 
 double SimulatedFleet::RowBytes(size_t client) const {
-  return tokens_[client] * scheduler::RowBytes(choices_[client].codec, truth_.shape.hidden_size);
+  return tokens_[client] * scheduler::RowBytes(ChoiceOf(client).codec, truth_.shape.hidden_size);
 }
 
 scheduler::StepFigures SimulatedFleet::Step() {
   const double start = now_;
   // The machine takes the step that is begun; ParseJob and the numbers' order leave it nothing to refuse.
-  static_cast<void>(machine_.BeginStep(step_, attempt_));
+  static_cast<void>(machine_.BeginStep(step_, attempt_, parts()));
   Begin();
   // Somebody is lost now and then, at some moment of a step as long as the last one; the others wait for his return.
   while (const std::optional<size_t> lost = DrawLoss()) {
@@ -72,6 +80,7 @@ scheduler::StepFigures SimulatedFleet::Step() {
   figures_.step = static_cast<int64_t>(step_);
   figures_.total_steps = job_.training.steps;
   figures_.attempt = attempt_;
+  figures_.microbatches = arrangement_.microbatches;
   figures_.seconds = now_ - start;
   last_seconds_ = figures_.seconds;
   figures_.server_wait_seconds = figures_.seconds - figures_.server_forward_seconds - figures_.server_backward_seconds -
@@ -102,17 +111,19 @@ void SimulatedFleet::Begin() {
   for (size_t i = 0; i < states_.size(); ++i) {
     ClientState& state = states_[i];
     const ClientTruth& truth = truth_.clients[i];
-    lowest = std::min(lowest, choices_[i].cut_layer);
+    const int64_t tokens = int64_t{job_.clients[i].batch_size} * job_.training.sequence_length;
+    tokens_[i] = static_cast<double>(tokens) / parts();
+    lowest = std::min(lowest, ChoiceOf(i).cut_layer);
     state.factor = truth.noise > 0 ? 1 + truth.noise * (2 * Draw() - 1) : 1;
     state.figures = {.name = job_.clients[i].name,
-                     .choice = choices_[i],
-                     .tokens = static_cast<int64_t>(tokens_[i] * parts_),
+                     .choice = ChoiceOf(i),
+                     .tokens = tokens,
                      .link = truth.link,
                      .loss = truth.loss,
-                     .memory_bytes = static_cast<int64_t>(choices_[i].cut_layer) * truth_.shape.block_bytes,
+                     .memory_bytes = static_cast<int64_t>(ChoiceOf(i).cut_layer) * truth_.shape.block_bytes,
                      .memory_limit_bytes = truth.memory_limit_bytes};
     SendDown(i, FrameKind::kStepBegin, 0,
-             static_cast<double>(choices_[i].cut_layer) * static_cast<double>(truth_.shape.adapter_bytes));
+             static_cast<double>(ChoiceOf(i).cut_layer) * static_cast<double>(truth_.shape.adapter_bytes));
   }
   walked_blocks_ = trunk_end_ - lowest;
 }
@@ -149,7 +160,7 @@ void SimulatedFleet::AtClient(const Event& event) {
 
 void SimulatedFleet::Compute(size_t client, double when) {
   ClientState& state = states_[client];
-  const bool may_forward = state.begun && state.forwarded < static_cast<uint32_t>(parts_);
+  const bool may_forward = state.begun && state.forwarded < parts();
   if (state.busy || (state.answers.empty() && !may_forward)) {
     return;
   }
@@ -161,7 +172,7 @@ void SimulatedFleet::Compute(size_t client, double when) {
     state.answers.erase(state.answers.begin());
   }
   const ClientTruth& truth = truth_.clients[client];
-  const double blocks = choices_[client].cut_layer;
+  const double blocks = ChoiceOf(client).cut_layer;
   double seconds = tokens_[client] * state.factor;
   if (task.result == FrameKind::kHiddenUp) {
     state.figures.head_forward_seconds += seconds *= blocks * truth.forward_seconds;
@@ -187,9 +198,9 @@ void SimulatedFleet::Computed(const Event& event) {
   const FrameKind last = job_.split.train_client ? FrameKind::kStepEnd
                          : server_labels_        ? FrameKind::kHiddenUp
                                                  : FrameKind::kGradientUp;
-  if (event.kind == last && ++state.finished == static_cast<uint32_t>(parts_)) {
+  if (event.kind == last && ++state.finished == parts()) {
     const double adapters =
-        static_cast<double>(choices_[event.client].cut_layer) * static_cast<double>(truth_.shape.adapter_bytes);
+        static_cast<double>(ChoiceOf(event.client).cut_layer) * static_cast<double>(truth_.shape.adapter_bytes);
     SendUp(event.client, FrameKind::kStepEnd, 0, job_.split.train_client ? adapters : 0);
   }
   Compute(event.client, event.when);
@@ -217,7 +228,7 @@ void SimulatedFleet::Do(const protocol::Work& work) {
   }
   double block_tokens = 0;
   for (size_t i = 0; i < states_.size(); ++i) {
-    block_tokens += tokens_[i] * (trunk_end_ - choices_[i].cut_layer);
+    block_tokens += tokens_[i] * (trunk_end_ - ChoiceOf(i).cut_layer);
   }
   const double walk = walked_blocks_ * truth_.server.block_seconds;
   const double forward = walk + block_tokens * truth_.server.forward_seconds;

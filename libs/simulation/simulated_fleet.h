@@ -7,10 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "libs/base/random.h"
 #include "libs/protocol/step_machine.h"
 #include "libs/scheduler/cost_model.h"
 #include "libs/scheduler/figures.h"
+#include "libs/scheduler/planner.h"
 #include "libs/spec/job.h"
 
 // A job without a model: its steps run through the aggregator's own protocol::StepMachine, on a clock that jumps from
@@ -56,9 +58,11 @@ class SimulatedFleet {
 
   // Runs the next step, and says what the aggregator would have measured.
   scheduler::StepFigures Step();
-  // Has the clients train by these from the next step on; one for each.
-  void Assign(std::vector<scheduler::Choice> choices) { choices_ = std::move(choices); }
-  const std::vector<scheduler::Choice>& choices() const { return choices_; }
+  // Has the job go on like this from the next step on; a choice for each client.
+  void Assign(scheduler::Arrangement arrangement) { arrangement_ = std::move(arrangement); }
+  // By `plan`, which the planner made of the last step's figures.
+  void Follow(const scheduler::Plan& plan);
+  const scheduler::Arrangement& arrangement() const { return arrangement_; }
   // What may change while the job runs: a client slows down, a link gets better.
   ClientTruth& client(size_t index) { return truth_.clients[index]; }
   // Simulated seconds since the first step began.
@@ -108,15 +112,17 @@ class SimulatedFleet {
   void SendUp(size_t client, protocol::FrameKind kind, uint32_t microbatch, double bytes);
   double Draw() { return draws_.UniformDouble(drawn_++); }
   double RowBytes(size_t client) const;
+  const scheduler::Choice& ChoiceOf(size_t client) const { return arrangement_.clients[client]; }
+  uint32_t parts() const { return static_cast<uint32_t>(arrangement_.microbatches); }
 
   const spec::FineTuneJob& job_;
   FleetTruth truth_;
   const bool server_labels_;
-  const double parts_;
   const int trunk_end_;
   protocol::StepMachine machine_;
-  std::vector<double> tokens_;  // of each client's microbatch
-  std::vector<scheduler::Choice> choices_;
+  absl::flat_hash_map<std::string, size_t> index_;  // of a client's name
+  scheduler::Arrangement arrangement_;
+  std::vector<double> tokens_;  // of each client's microbatch, in the step under way
   RandomStream draws_;
   uint64_t drawn_ = 0;
   double now_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -148,7 +149,7 @@ struct FailureRule {
   bool operator==(const FailureRule&) const = default;
 };
 
-// How cuts and codecs follow what is measured while the job runs (libs/scheduler).
+// How cuts, codecs and microbatches follow what is measured while the job runs (libs/scheduler).
 struct Scheduling {
   SchedulingPolicy policy = SchedulingPolicy::kStatic;
   int round_steps = 5;              // steps from one decision to the next
@@ -194,5 +195,14 @@ struct FineTuneJob {
 
   bool operator==(const FineTuneJob&) const = default;
 };
+
+// Sequences of the smallest batch of a client, of whom the job has one at least: no more microbatches can there be.
+inline int SmallestBatch(const FineTuneJob& job) {
+  int smallest = job.clients.front().batch_size;
+  for (const Client& client : job.clients) {
+    smallest = std::min(smallest, client.batch_size);
+  }
+  return smallest;
+}
 
 }  // namespace splitft::spec

@@ -140,8 +140,11 @@ void VisitTraining(FieldVisitor& v, Training& training) {
            training.epochs);
   v.Integer({"batchSize", "Sequences per client and step; clients may have their own."}, kBatchSizes,
             training.batch_size);
-  v.Integer({"microbatches", "Parts that a batch is divided into, so that client, wire and server work at once."},
-            {1, kMostSequences}, training.microbatches);
+  v.Integer(
+      {"microbatches",
+       "Parts that a batch is divided into, so that client, wire and server work at once; with Makespan and Budget "
+       "what the job begins with."},
+      {1, kMostSequences}, training.microbatches);
   v.Integer({"sequenceLength", "Tokens per sequence; longer samples are cut."}, {2, 1'048'576},
             training.sequence_length);
   v.Boolean({"packing", "Whether several samples share a sequence. None attends to another."}, training.packing);
@@ -194,9 +197,9 @@ void VisitClient(FieldVisitor& v, Client& client) {
 
 void VisitScheduling(FieldVisitor& v, Scheduling& scheduling) {
   v.Word({"policy",
-          "Static: cuts and codecs stay as they are given. Makespan: those of the shortest step. Budget: those that "
-          "leave the aggregator the least to do in steps of stepSeconds. SplitFT: the paper's rule, a block more for "
-          "whoever is more accurate than the mean."},
+          "Static: cuts, codecs and microbatches stay as they are given. Makespan: those of the shortest step. Budget: "
+          "those that leave the aggregator the least to do in steps of stepSeconds. SplitFT: the paper's rule, a block "
+          "more for whoever is more accurate than the mean."},
          kPolicies, scheduling.policy);
   v.Integer({"roundSteps", "Steps from one decision to the next."}, {1, 1'000'000}, scheduling.round_steps);
   v.Integer({"paybackRounds", "Within how many rounds a change must pay for itself."}, {1, 1'000'000},
@@ -276,7 +279,7 @@ void VisitFields(FieldVisitor& v, FineTuneJob& job) {
           const SourceField kinds[] = {kPathSource, kClaimSource, kHostSource};
           v.OneSource(kinds, /*required=*/true, job.output);
         });
-    v.Group({"scheduling", "How cuts and codecs follow what is measured while the job runs."},
+    v.Group({"scheduling", "How cuts, codecs and microbatches follow what is measured while the job runs."},
             [&] { VisitScheduling(v, job.scheduling); });
     VisitLifecycle(v, job.lifecycle);
   });

@@ -31,6 +31,7 @@ class BatchSampler {
   // Held-out batch `index` in [0, eval_batches()), in file order; the last may be smaller.
   Microbatch Eval(int64_t index) const;
 
+  int batch_size() const { return batch_size_; }
   int64_t train_rows() const { return static_cast<int64_t>(dataset_.train.size()); }
   int64_t eval_batches() const;
   // The most tokens one microbatch or held-out batch can have.

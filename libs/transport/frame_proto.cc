@@ -68,6 +68,7 @@ struct BodyWriter {
     wire::Assignment& out = *header.mutable_assignment();
     out.set_plan(assignment.plan);
     out.set_cut_layer(assignment.cut_layer);
+    out.set_microbatches(assignment.microbatches);
     out.set_format(static_cast<uint32_t>(assignment.format));
   }
   void operator()(const protocol::Prepared& prepared) const {
@@ -128,7 +129,8 @@ absl::StatusOr<protocol::FrameBody> BodyOf(const wire::FrameHeader& header) {
     case wire::FrameHeader::kAssignment: {
       const wire::Assignment& in = header.assignment();
       SPLITFT_ASSIGN_OR_RETURN(const WireFormat format, FormatOf("assignment.format", in.format()));
-      return protocol::Assignment{.plan = in.plan(), .cut_layer = in.cut_layer(), .format = format};
+      return protocol::Assignment{
+          .plan = in.plan(), .cut_layer = in.cut_layer(), .format = format, .microbatches = in.microbatches()};
     }
     case wire::FrameHeader::kPrepared:
       return protocol::Prepared{.plan = header.prepared().plan(), .refusal = header.prepared().refusal()};

@@ -98,7 +98,8 @@ void Announce(const JobSnapshot& snapshot, const Outcome& outcome, Plan* plan) {
                            .note = absl::StrCat(std::string(JobStateName(outcome.state)), ": ", outcome.message)});
 }
 
-// An event for each cut and codec that was changed, and for a plan that was refused: once, as the status shows.
+// An event for each client's change, for one of all clients, and for a plan that was refused: once, as the status
+// shows.
 void AnnouncePlan(const JobSnapshot& snapshot, Plan* plan) {
   if (!snapshot.progress.has_value() || !snapshot.progress->plan.has_value()) {
     return;
@@ -116,6 +117,9 @@ void AnnouncePlan(const JobSnapshot& snapshot, Plan* plan) {
                                .action = "Plan",
                                .note = absl::StrCat("client ", client.name, ": ", client.reason)});
     }
+  }
+  if (now.state == "APPLIED" && now.number > told && !now.message.empty()) {
+    plan->notices.push_back({.warning = false, .reason = "PlanApplied", .action = "Plan", .note = now.message});
   }
   const bool undone = now.number == number && state == "Applied";  // a client was lost under it
   if (now.state == "REFUSED" && (now.number > told || undone)) {

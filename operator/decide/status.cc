@@ -132,7 +132,7 @@ Json Conditions(const JobSnapshot& snapshot, const std::vector<MemberState>& mem
     const std::string reason = unknown.empty() ? "AsExpected" : "FiguresUnknown";
     conditions.push_back(
         Condition(snapshot, kHeld, !unknown.empty(), reason,
-                  unknown.empty() ? "the scheduler has figures" : absl::StrCat("cuts and codecs stay: ", unknown)));
+                  unknown.empty() ? "the scheduler has figures" : absl::StrCat("the job goes on as it is: ", unknown)));
   }
   return conditions;
 }
@@ -209,6 +209,7 @@ void AddProgress(const JobSnapshot& snapshot, const Outcome& outcome, Json* stat
     figures["loss"] = absl::StrFormat("%.4f", progress.loss);
     figures["tokensPerSecond"] = TokensPerSecond(progress);
     figures["remainingSeconds"] = RemainingSeconds(progress);
+    figures["microbatches"] = progress.microbatches;
   }
   if (progress.eval_loss.has_value()) {
     figures["evalLoss"] = absl::StrFormat("%.4f", *progress.eval_loss);

@@ -22,17 +22,19 @@ FLEET = {
 AGGREGATOR_CORES = 1 / 4
 DATA = {"hospital": "theatre.txt", "bank": "tavern.jsonl", "factory": "theatre.txt"}
 ROUND = 5
+BATCH = 4
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One job: when each step ended, its losses, what was decided, and the cuts and codecs of each step."""
+    """One job: when each step ended, its losses, what was decided, and each step's cuts, codecs and microbatches."""
 
     ends: list[float]
     seconds: list[float]
     losses: list[float]
     decisions: list[dict]
     choices: list[dict]
+    microbatches: list[int]
 
     def seconds_to(self, loss: float) -> float | None:
         """When the mean loss of ten steps first was as low as that, from the first step's beginning on."""
@@ -45,10 +47,10 @@ class Outcome:
         return statistics.fmean(self.losses[-10:])
 
 
-def job(steps: int, scheduling: dict, codec: str, choices: dict[str, tuple[int, str]] | None = None) -> dict:
-    """`choices`: cut per client; 2 where there are none."""
+def job(steps: int, scheduling: dict, codec: str, cuts: dict[str, int] = {}, microbatches: int = 1) -> dict:
+    """`cuts`: per client; 2 where there are none. The rest is what a manifest has that says nothing of it."""
     clients = [
-        {"name": name, "data": {"path": str(EXAMPLE / "data" / DATA[name])}, "cutLayer": (choices or {}).get(name, 2)}
+        {"name": name, "data": {"path": str(EXAMPLE / "data" / DATA[name])}, "cutLayer": cuts.get(name, 2)}
         for name in FLEET
     ]
     return {
@@ -61,8 +63,8 @@ def job(steps: int, scheduling: dict, codec: str, choices: dict[str, tuple[int, 
             "split": {"cutLayer": 2, "codec": codec},
             "scheduling": scheduling,
             "training": {
-                "steps": steps, "batchSize": 4, "microbatches": 4, "sequenceLength": 128, "learningRate": 2e-3,
-                "seed": 7,
+                "steps": steps, "batchSize": BATCH, "microbatches": microbatches, "sequenceLength": 128,
+                "learningRate": 2e-3, "seed": 7,
             },
             "clients": clients,
             "output": {"path": "out"},
@@ -92,6 +94,7 @@ def run(build: Path, work: Path, manifest: dict) -> Outcome:
         losses=[step["loss"] for step in steps],
         decisions=lines("decisions.jsonl"),
         choices=[{c["name"]: (c["cut_layer"], c["codec"]) for c in step["clients"]} for step in steps],
+        microbatches=[step["microbatches"] for step in steps],
     )
 
 
@@ -108,11 +111,11 @@ def predicted_against_measured(outcome: Outcome) -> float:
     return abs(applied[-1]["plan"]["seconds_then"] / statistics.median(after) - 1)
 
 
-def neighbours(cuts: dict[str, int], blocks: int) -> list[dict[str, int]]:
-    """Those cuts, and the same with one client's a block more or less."""
-    near = [cuts]
+def neighbours(cuts: dict[str, int], microbatches: int, blocks: int) -> list[tuple[dict[str, int], int]]:
+    """Those, and the same with one client's cut a block more or less, or half or twice the microbatches."""
+    near = [(cuts, parts) for parts in (microbatches // 2, microbatches, 2 * microbatches) if 1 <= parts <= BATCH]
     for name in cuts:
         for step in (-1, 1):
             if 1 <= cuts[name] + step <= blocks:
-                near.append({**cuts, name: cuts[name] + step})
+                near.append(({**cuts, name: cuts[name] + step}, microbatches))
     return near

@@ -21,6 +21,7 @@ control::JobEvent Event() {
   event.set_total_steps(kSteps);
   event.mutable_figures()->set_seconds(0.1);
   event.mutable_figures()->set_tokens(8192);
+  event.mutable_figures()->set_microbatches(1);
   for (int i = 0; i < kClients; ++i) {
     control::ClientState& client = *event.add_clients();
     client.set_name(absl::StrCat("client-", i));

@@ -59,8 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   const absl::Status checked = splitft::protocol::CheckFrame(*frame, ExpectedFor(*frame, choice));
-  auto machine = splitft::protocol::StepMachine::Create({{frame->key.client, "other"}, 2, (choice & 2) != 0});
-  if (!machine.ok() || !machine->BeginStep(frame->key.step, frame->key.attempt).ok()) {
+  auto machine = splitft::protocol::StepMachine::Create({{frame->key.client, "other"}, (choice & 2) != 0});
+  if (!machine.ok() || !machine->BeginStep(frame->key.step, frame->key.attempt, 2).ok()) {
     return 0;
   }
   (void)machine->Accept(frame->key);

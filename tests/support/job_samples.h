@@ -12,6 +12,7 @@ inline controller::JobSamples SamplesOf(const control::JobEvent& event) {
       {"splitft_job_steps_total", event.step()},
       {"splitft_job_planned_steps", event.total_steps()},
       {"splitft_job_restarted_steps_total", 0},
+      {"splitft_job_microbatches", event.figures().microbatches()},
       {"splitft_job_last_step_seconds total", event.figures().seconds()},
       {"splitft_job_last_step_seconds forward", event.figures().server_forward_seconds()},
       {"splitft_job_last_step_seconds backward", event.figures().server_backward_seconds()},

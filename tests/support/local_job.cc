@@ -90,7 +90,6 @@ absl::Status RunClient(const train::JobSetup& setup, const spec::Client& client,
                            .seed = setup.job.training.seed,
                            .server_labels = server_labels,
                            .train_client = setup.job.split.train_client,
-                           .microbatches = setup.job.training.microbatches,
                            .hidden_size = setup.base->config().hidden_size,
                            .tensors = at::TensorOptions().dtype(stack.placement.dtype)},
                           SystemClock(), stream, sampler);

@@ -149,15 +149,15 @@ class Aggregator {
       : conversation_(conversation), clients_(std::move(clients)), clock_(clock), net_(net) {}
 
   absl::Status Run() {
-    absl::StatusOr<StepMachine> machine = StepMachine::Create(
-        {clients_, conversation_.microbatches, conversation_.labels_on_server, conversation_.client_gradients});
+    absl::StatusOr<StepMachine> machine =
+        StepMachine::Create({clients_, conversation_.labels_on_server, conversation_.client_gradients});
     SPLITFT_RETURN_IF_ERROR(machine.status());
     machine_.emplace(*std::move(machine));
     while (stream_of_.size() < clients_.size()) {
       SPLITFT_RETURN_IF_ERROR(HandleNext());
     }
     for (uint64_t step = 0; step < conversation_.steps; ++step) {
-      SPLITFT_RETURN_IF_ERROR(machine_->BeginStep(step, attempt_));
+      SPLITFT_RETURN_IF_ERROR(machine_->BeginStep(step, attempt_, conversation_.microbatches));
       SPLITFT_RETURN_IF_ERROR(RunPhase(FrameKind::kStepBegin));
       if (conversation_.evaluate) {
         std::vector<uint32_t> batches;

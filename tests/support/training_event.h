@@ -26,6 +26,7 @@ inline control::JobEvent TrainingEvent(int64_t step, double slow_seconds = 0.2) 
   event.mutable_model()->set_block_count(12);
   event.mutable_model()->set_hidden_size(768);
   event.mutable_model()->set_adapter_bytes(100'000);
+  event.mutable_figures()->set_microbatches(1);
   event.mutable_figures()->set_seconds(4 * 3 * slow_seconds + 1);
   event.mutable_figures()->set_server_forward_seconds(0.08);
   event.mutable_figures()->set_server_backward_seconds(0.16);

@@ -1,4 +1,5 @@
-// Cuts and codecs that change while the job runs leave its losses alone: who runs a block is nothing to the block.
+// Cuts, codecs and microbatches that change while the job runs leave its losses alone: who runs a block is nothing to
+// the block.
 
 #include <ATen/Parallel.h>
 #include <unistd.h>
@@ -54,7 +55,7 @@ TrainingCase Case(uint64_t seed) {
   return test;
 }
 
-// Another plan for every step: some clients, each with a random cut.
+// Another plan for every step: some clients, each with a random cut, and now and then other microbatches.
 class RandomPlans {
  public:
   RandomPlans(const TrainingCase& test, uint64_t seed)
@@ -63,6 +64,9 @@ class RandomPlans {
   control::Plan operator()() {
     control::Plan plan;
     plan.set_number(++number_);
+    if (draws_.Below(next_++, 3) == 0) {
+      plan.set_microbatches(1 + static_cast<int>(draws_.Below(next_++, 2)));
+    }
     for (const CaseClient& client : test_.clients) {
       if (draws_.Below(next_++, 2) == 0) {
         continue;
@@ -83,25 +87,36 @@ class RandomPlans {
   uint64_t number_ = 0;
 };
 
-// Steps at which some client's cut was another than the step before.
-int Moves(const LocalJobResult& result) {
-  int moves = 0;
+// Steps that had something else than the step before.
+int Changes(const LocalJobResult& result, const std::function<std::string(const control::JobEvent&)>& what) {
+  int changes = 0;
   std::string before;
   for (const control::JobEvent& event : result.events) {
     if (event.phase() != control::TRAINING || !event.has_figures()) {
       continue;
     }
+    const std::string now = what(event);
+    changes += before.empty() || before == now ? 0 : 1;
+    before = now;
+  }
+  return changes;
+}
+
+int Moves(const LocalJobResult& result) {
+  return Changes(result, [](const control::JobEvent& event) {
     std::string cuts;
     for (const control::ClientState& client : event.clients()) {
       absl::StrAppend(&cuts, client.cut_layer(), " ");
     }
-    moves += before.empty() || before == cuts ? 0 : 1;
-    before = cuts;
-  }
-  return moves;
+    return cuts;
+  });
 }
 
-TEST_F(Plans, RandomCutsAtEveryStepLeaveTheLossesAlone) {
+int Divisions(const LocalJobResult& result) {
+  return Changes(result, [](const control::JobEvent& event) { return absl::StrCat(event.figures().microbatches()); });
+}
+
+TEST_F(Plans, RandomCutsAndMicrobatchesAtEveryStepLeaveTheLossesAlone) {
   for (uint64_t seed = 1; seed <= 4; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     const TrainingCase test = Case(seed);
@@ -112,6 +127,8 @@ TEST_F(Plans, RandomCutsAtEveryStepLeaveTheLossesAlone) {
     EXPECT_THAT(found.eval_losses, Pointwise(DoubleNear(kTolerance), expected.eval_losses));
     EXPECT_GT(Moves(found), 20);
     EXPECT_EQ(Moves(expected), 0);
+    EXPECT_GT(Divisions(found), 3);
+    EXPECT_EQ(Divisions(expected), 0);
   }
 }
 

@@ -62,16 +62,6 @@ struct Result {
   std::map<std::string, int> changes;
 };
 
-void Follow(const scheduler::Plan& plan, const spec::FineTuneJob& job, SimulatedFleet& fleet) {
-  std::vector<Choice> choices = fleet.choices();
-  for (const scheduler::Change& change : plan.changes) {
-    const auto client = std::find_if(job.clients.begin(), job.clients.end(),
-                                     [&](const spec::Client& known) { return known.name == change.client; });
-    choices[static_cast<size_t>(client - job.clients.begin())] = change.to;
-  }
-  fleet.Assign(std::move(choices));
-}
-
 // `steps` steps under the planner; `before`: called before each.
 Result RunJob(const Case& c, int steps, const std::function<void(int, SimulatedFleet&)>& before = {}) {
   SimulatedFleet fleet(c.job, c.truth);
@@ -88,7 +78,7 @@ Result RunJob(const Case& c, int steps, const std::function<void(int, SimulatedF
       for (const scheduler::Change& change : plan->changes) {
         ++result.changes[change.client];
       }
-      Follow(*plan, c.job, fleet);
+      fleet.Follow(*plan);
     }
   }
   result.seconds = fleet.seconds();
@@ -96,26 +86,26 @@ Result RunJob(const Case& c, int steps, const std::function<void(int, SimulatedF
   return result;
 }
 
-double StaticSeconds(const Case& c, const std::vector<Choice>& choices) {
+double StaticSeconds(const Case& c, const scheduler::Arrangement& arrangement) {
   SimulatedFleet fleet(c.job, c.truth);
-  fleet.Assign(choices);
+  fleet.Assign(arrangement);
   return fleet.Step().seconds;
 }
 
-// The shortest step of all static cuts, by trying every one.
+// The shortest step of all static cuts and microbatches, by trying every one.
 double BestStaticSeconds(const Case& c) {
   double best = std::numeric_limits<double>::infinity();
-  std::vector<Choice> choices(c.job.clients.size());
-  for (;;) {
-    best = std::min(best, StaticSeconds(c, choices));
-    size_t i = 0;
-    for (; i < choices.size() && ++choices[i].cut_layer > kBlocks; ++i) {
-      choices[i].cut_layer = 1;
-    }
-    if (i == choices.size()) {
-      return best;
+  for (int microbatches = 1; microbatches <= spec::SmallestBatch(c.job); microbatches *= 2) {
+    scheduler::Arrangement arrangement{.clients = std::vector<Choice>(c.job.clients.size()),
+                                       .microbatches = microbatches};
+    for (size_t i = 0; i < arrangement.clients.size();) {
+      best = std::min(best, StaticSeconds(c, arrangement));
+      for (i = 0; i < arrangement.clients.size() && ++arrangement.clients[i].cut_layer > kBlocks; ++i) {
+        arrangement.clients[i].cut_layer = 1;
+      }
     }
   }
+  return best;
 }
 
 TEST(SchedulerOnAFleet, TakesAtMostATenthMoreThanTheBestStaticPlan) {

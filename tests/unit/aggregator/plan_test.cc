@@ -56,6 +56,9 @@ TEST(CheckPlan, NamesWhatIsWrong) {
   control::Plan capped = PlanFor("bank", 1);
   capped.mutable_clients(0)->set_rank_cap(9);
   EXPECT_EQ(Why(capped), "plan bank: rank_cap is 9; expected 1 to 8, or 0 to leave it");
+  control::Plan divided;
+  divided.set_microbatches(5);
+  EXPECT_EQ(Why(divided), "plan: microbatches is 5; expected 1 to 4, the smallest batch, or 0 to leave it");
   control::Plan twice = PlanFor("bank", 1);
   *twice.add_clients() = twice.clients(0);
   EXPECT_EQ(Why(twice), "plan: client bank is there twice");

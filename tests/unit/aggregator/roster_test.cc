@@ -96,7 +96,7 @@ TEST_F(RosterTest, RefusesWhoseJobDiffersNamingWhat) {
     return std::string(status.message());
   };
   EXPECT_THAT(refusal([](protocol::Hello& h) { h.protocol_version = 99; }),
-              HasSubstr("protocol version 99; this job's is 2"));
+              HasSubstr("protocol version 99; this job's is 3"));
   EXPECT_THAT(refusal([](protocol::Hello& h) { h.model_digest = 6; }),
               HasSubstr("config.json has digest 6; this job's is 5"));
   EXPECT_THAT(refusal([](protocol::Hello& h) { h.hidden_size = 16; }), HasSubstr("hidden size 16; this job's is 8"));

@@ -36,6 +36,7 @@ ExpectedFrame FromClient() {
   expected.hidden_size = 4;
   expected.max_tokens = 6;
   expected.adapter_elements = 5;
+  expected.max_microbatches = 4;
   expected.vocabulary_size = 100;
   expected.max_payload_bytes = 1000;
   return expected;
@@ -93,6 +94,15 @@ void ExpectError(const Frame& frame, const ExpectedFrame& expected, absl::Status
   const absl::Status status = CheckFrame(frame, expected);
   EXPECT_EQ(status.code(), code) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(part));
+}
+
+TEST(FrameCheck, RefusesMicrobatchesThatTheBatchHasNot) {
+  for (const int microbatches : {-1, 0, 5}) {
+    Frame frame = Adapters(FrameKind::kStepBegin);
+    std::get<Assignment>(frame.body).microbatches = microbatches;
+    ExpectError(frame, FromAggregator(), absl::StatusCode::kInvalidArgument,
+                "assignment.microbatches is " + std::to_string(microbatches) + "; expected 1 to 4");
+  }
 }
 
 TEST(FrameCheck, PassesEveryKindAsItShouldBe) {

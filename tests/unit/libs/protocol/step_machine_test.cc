@@ -12,7 +12,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-StepMachine::Options TwoClients(uint32_t microbatches = 1) { return {{"bank", "hospital"}, microbatches}; }
+StepMachine::Options TwoClients() { return {{"bank", "hospital"}}; }
 
 StepMachine MakeMachine(StepMachine::Options options) {
   absl::StatusOr<StepMachine> machine = StepMachine::Create(std::move(options));
@@ -20,9 +20,9 @@ StepMachine MakeMachine(StepMachine::Options options) {
   return *std::move(machine);
 }
 
-StepMachine AtStep(StepMachine::Options options, uint64_t step, uint32_t attempt = 0) {
+StepMachine AtStep(StepMachine::Options options, uint64_t step, uint32_t attempt = 0, uint32_t microbatches = 1) {
   StepMachine machine = MakeMachine(std::move(options));
-  EXPECT_TRUE(machine.BeginStep(step, attempt).ok());
+  EXPECT_TRUE(machine.BeginStep(step, attempt, microbatches).ok());
   return machine;
 }
 
@@ -51,9 +51,8 @@ void ExpectError(const absl::StatusOr<Acceptance>& acceptance, absl::StatusCode 
 }
 
 TEST(StepMachine, RefusesOptionsThatNameNobody) {
-  EXPECT_EQ(StepMachine::Create({{}, 1}).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(StepMachine::Create({{"a"}, 0}).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(StepMachine::Create({{"a", "b", "a"}, 1}).status().message()), HasSubstr("\"a\" twice"));
+  EXPECT_EQ(StepMachine::Create({}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(StepMachine::Create({{"a", "b", "a"}}).status().message()), HasSubstr("\"a\" twice"));
 }
 
 TEST(StepMachine, WalksOneStepWithLabelsOnTheClients) {
@@ -100,7 +99,7 @@ TEST(StepMachine, ServerLabelsNeedHiddenAndLabelsOfEveryClient) {
 }
 
 TEST(StepMachine, BackwardComesBeforeForward) {
-  StepMachine machine = AtStep({{"a"}, 2}, 0);
+  StepMachine machine = AtStep({{"a"}}, 0, 0, 2);
   const Sender a{"a"};
   EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kHiddenUp, 0)));
   EXPECT_EQ(machine.NextWork(), (Work{WorkKind::kForward, 0}));
@@ -111,7 +110,7 @@ TEST(StepMachine, BackwardComesBeforeForward) {
 }
 
 TEST(StepMachine, KeepsMicrobatchOrderWhenFramesOvertakeEachOther) {
-  StepMachine machine = AtStep({{"a"}, 3}, 0);
+  StepMachine machine = AtStep({{"a"}}, 0, 0, 3);
   const Sender a{"a"};
   EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kHiddenUp, 2)));
   EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kHiddenUp, 1)));
@@ -128,7 +127,7 @@ TEST(StepMachine, KeepsMicrobatchOrderWhenFramesOvertakeEachOther) {
 }
 
 TEST(StepMachine, TellsDuplicatesAndStaleFrames) {
-  StepMachine machine = AtStep({{"a"}, 1}, 5, 2);
+  StepMachine machine = AtStep({{"a"}}, 5, 2);
   const Sender now{"a", 5, 2};
   EXPECT_ACCEPTED(machine.Accept(now(FrameKind::kHiddenUp)));
   EXPECT_ACCEPTANCE(Acceptance::kDuplicate, machine.Accept(now(FrameKind::kHiddenUp)));
@@ -148,7 +147,7 @@ TEST(StepMachine, TellsDuplicatesAndStaleFrames) {
 }
 
 TEST(StepMachine, RefusesWhatNoCorrectClientSends) {
-  StepMachine machine = AtStep({{"a"}, 2}, 5, 1);
+  StepMachine machine = AtStep({{"a"}}, 5, 1, 2);
   const Sender a{"a", 5, 1};
   ExpectError(machine.Accept(Sender{"b", 5, 1}(FrameKind::kHiddenUp)), absl::StatusCode::kInvalidArgument, "\"b\"");
   ExpectError(machine.Accept(a(FrameKind::kHiddenUp, 2)), absl::StatusCode::kOutOfRange, "expected less than 2");
@@ -177,7 +176,7 @@ TEST(StepMachine, FramesBeforeTheFirstStepAreAhead) {
 }
 
 TEST(StepMachine, StepEndWaitsForEveryGradientDown) {
-  StepMachine machine = AtStep({{"a"}, 2}, 0);
+  StepMachine machine = AtStep({{"a"}}, 0, 0, 2);
   const Sender a{"a"};
   for (uint32_t m = 0; m < 2; ++m) {
     EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kHiddenUp, m)));
@@ -192,7 +191,7 @@ TEST(StepMachine, StepEndWaitsForEveryGradientDown) {
 }
 
 TEST(StepMachine, FrozenClientsEndWithoutGradientDown) {
-  StepMachine::Options options{{"a"}, 1};
+  StepMachine::Options options{{"a"}};
   options.client_gradients = false;
   StepMachine machine = AtStep(options, 0);
   const Sender a{"a"};
@@ -207,7 +206,7 @@ TEST(StepMachine, FrozenClientsEndWithoutGradientDown) {
 }
 
 TEST(StepMachine, FrozenClientsWithServerLabelsEndAtOnce) {
-  StepMachine::Options options{{"a"}, 1};
+  StepMachine::Options options{{"a"}};
   options.client_gradients = false;
   options.labels_on_server = true;
   StepMachine machine = AtStep(options, 0);
@@ -221,17 +220,17 @@ TEST(StepMachine, FrozenClientsWithServerLabelsEndAtOnce) {
 }
 
 TEST(StepMachine, StepsOnlyGoForwardWithinAnAttempt) {
-  StepMachine machine = AtStep({{"a"}, 1}, 3);
-  EXPECT_EQ(machine.BeginStep(4, 0).code(), absl::StatusCode::kFailedPrecondition);  // 3 is not over
+  StepMachine machine = AtStep({{"a"}}, 3);
+  EXPECT_EQ(machine.BeginStep(4, 0, 1).code(), absl::StatusCode::kFailedPrecondition);  // 3 is not over
   EXPECT_EQ(machine.BeginEvaluation(3, 0, {1}).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(machine.BeginStep(2, 1).ok());  // a later attempt goes back to a checkpoint
-  EXPECT_EQ(machine.BeginStep(9, 0).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(machine.BeginStep(2, 1, 1).ok());  // a later attempt goes back to a checkpoint
+  EXPECT_EQ(machine.BeginStep(9, 0, 1).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(machine.step(), 2u);
   EXPECT_EQ(machine.attempt(), 1u);
 }
 
 TEST(StepMachine, AStepDoesNotRepeatWithinAnAttempt) {
-  StepMachine::Options options{{"a"}, 1};
+  StepMachine::Options options{{"a"}};
   options.labels_on_server = true;
   StepMachine machine = AtStep(options, 3);
   const Sender a{"a", 3};
@@ -240,12 +239,32 @@ TEST(StepMachine, AStepDoesNotRepeatWithinAnAttempt) {
   EXPECT_EQ(machine.NextWork(), (Work{WorkKind::kForwardBackward, 0}));
   EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kStepEnd)));
   EXPECT_EQ(machine.NextWork(), (Work{WorkKind::kEndStep}));
-  EXPECT_EQ(machine.BeginStep(3, 0).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(machine.BeginStep(4, 0).ok());
+  EXPECT_EQ(machine.BeginStep(3, 0, 1).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(machine.BeginStep(4, 0, 1).ok());
+}
+
+TEST(StepMachine, AStepMayHaveOtherMicrobatchesThanTheLast) {
+  StepMachine::Options options{{"a"}};
+  options.labels_on_server = true;
+  StepMachine machine = AtStep(options, 0);
+  for (uint32_t microbatches = 1; microbatches < 4; ++microbatches) {
+    const Sender a{"a", microbatches - 1};
+    for (uint32_t m = 0; m < microbatches; ++m) {
+      EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kHiddenUp, m)));
+      EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kLabelsUp, m)));
+      EXPECT_EQ(machine.NextWork(), (Work{WorkKind::kForwardBackward, m}));
+    }
+    ExpectError(machine.Accept(a(FrameKind::kHiddenUp, microbatches)), absl::StatusCode::kOutOfRange, "microbatch is");
+    EXPECT_EQ(machine.BeginStep(microbatches, 0, 9).code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kStepEnd)));
+    EXPECT_EQ(machine.NextWork(), (Work{WorkKind::kEndStep}));
+    EXPECT_EQ(machine.BeginStep(microbatches, 0, 0).code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_TRUE(machine.BeginStep(microbatches, 0, microbatches + 1).ok());
+  }
 }
 
 TEST(StepMachine, RestartForgetsTheStepAndFencesItsFrames) {
-  StepMachine machine = AtStep({{"a"}, 1}, 7);
+  StepMachine machine = AtStep({{"a"}}, 7);
   const Sender before{"a", 7, 0};
   const Sender after{"a", 7, 1};
   EXPECT_ACCEPTED(machine.Accept(before(FrameKind::kHiddenUp)));
@@ -264,7 +283,7 @@ TEST(StepMachine, NothingToRestartWhenIdle) {
 }
 
 TEST(StepMachine, EvaluatesEachClientsBatchesOnTheirOwn) {
-  StepMachine machine = MakeMachine(TwoClients(4));
+  StepMachine machine = MakeMachine(TwoClients());
   ASSERT_TRUE(machine.BeginEvaluation(10, 0, {1, 2}).ok());
   const Sender bank{"bank", 10};
   const Sender hospital{"hospital", 10};
@@ -288,7 +307,7 @@ TEST(StepMachine, EvaluatesEachClientsBatchesOnTheirOwn) {
 }
 
 TEST(StepMachine, EvaluationWithServerLabelsNeedsBoth) {
-  StepMachine::Options options{{"a"}, 1};
+  StepMachine::Options options{{"a"}};
   options.labels_on_server = true;
   StepMachine machine = MakeMachine(options);
   ASSERT_TRUE(machine.BeginEvaluation(0, 0, {1}).ok());
@@ -299,7 +318,7 @@ TEST(StepMachine, EvaluationWithServerLabelsNeedsBoth) {
 }
 
 TEST(StepMachine, AClientWithoutHeldOutBatchesOnlyEnds) {
-  StepMachine machine = MakeMachine({{"a"}, 1});
+  StepMachine machine = MakeMachine({{"a"}});
   ASSERT_TRUE(machine.BeginEvaluation(0, 0, {0}).ok());
   EXPECT_THAT(machine.Waiting(), ElementsAre(Missing{"a", FrameKind::kEvalEnd, {0}}));
   EXPECT_ACCEPTED(machine.Accept(Sender{"a"}(FrameKind::kEvalEnd)));
@@ -307,19 +326,19 @@ TEST(StepMachine, AClientWithoutHeldOutBatchesOnlyEnds) {
 }
 
 TEST(StepMachine, EvaluationAndStepOfTheSameNumberDoNotMix) {
-  StepMachine machine = MakeMachine({{"a"}, 1});
+  StepMachine machine = MakeMachine({{"a"}});
   const Sender a{"a", 4};
   ASSERT_TRUE(machine.BeginEvaluation(4, 0, {0}).ok());
   ExpectError(machine.Accept(a(FrameKind::kHiddenUp)), absl::StatusCode::kOutOfRange, "none before it begins");
   EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kEvalEnd)));
   EXPECT_EQ(machine.NextWork(), (Work{WorkKind::kEndEvaluation}));
-  ASSERT_TRUE(machine.BeginStep(4, 0).ok());
+  ASSERT_TRUE(machine.BeginStep(4, 0, 1).ok());
   EXPECT_ACCEPTANCE(Acceptance::kStale, machine.Accept(a(FrameKind::kEvalEnd)));
   EXPECT_ACCEPTED(machine.Accept(a(FrameKind::kHiddenUp)));
 }
 
 TEST(StepMachine, RefusedEvaluationLeavesTheOneInProgress) {
-  StepMachine machine = MakeMachine({{"a"}, 1});
+  StepMachine machine = MakeMachine({{"a"}});
   ASSERT_TRUE(machine.BeginEvaluation(4, 0, {2}).ok());
   EXPECT_EQ(machine.BeginEvaluation(5, 0, {0}).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(machine.BeginEvaluation(5, 1, {0, 0}).code(), absl::StatusCode::kInvalidArgument);
@@ -327,9 +346,9 @@ TEST(StepMachine, RefusedEvaluationLeavesTheOneInProgress) {
 }
 
 TEST(StepMachine, NamesWhoIsMissing) {
-  StepMachine machine = MakeMachine(TwoClients(2));
+  StepMachine machine = MakeMachine(TwoClients());
   EXPECT_THAT(machine.Waiting(), IsEmpty());
-  ASSERT_TRUE(machine.BeginStep(0, 0).ok());
+  ASSERT_TRUE(machine.BeginStep(0, 0, 2).ok());
   const Sender bank{"bank"};
   const Sender hospital{"hospital"};
   EXPECT_EQ(DescribeMissing(machine.Waiting()), "bank: HiddenUp 0, 1; hospital: HiddenUp 0, 1");

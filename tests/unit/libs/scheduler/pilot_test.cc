@@ -28,6 +28,8 @@ TEST(Pilot, PlansFromEventsAndSaysWhatItKnew) {
   EXPECT_EQ(plan->clients(plan->clients_size() - 1).name(), "bank");
   EXPECT_LT(plan->clients(plan->clients_size() - 1).cut_layer(), 4);
   EXPECT_EQ(plan->clients(0).codec(), "") << "is left as it is";
+  EXPECT_GT(plan->microbatches(), 1);
+  EXPECT_THAT(plan->reason(), testing::HasSubstr(": microbatches 1 -> "));
   ASSERT_EQ(plan->costs_size(), 2);
   EXPECT_NEAR(plan->costs(1).block_forward_seconds(), 0.2, 1e-9);
   EXPECT_LT(plan->seconds_then(), plan->seconds_now());
@@ -45,7 +47,8 @@ TEST(Pilot, TellsWhatCameOfAPlan) {
   event.mutable_plan()->set_step(7);
   pilot.OnEvent(event, "uid");
   const std::vector<std::string> news = pilot.TakeNews();
-  ASSERT_EQ(news.size(), static_cast<size_t>(plan->clients_size()));
+  ASSERT_EQ(news.size(), 1 + static_cast<size_t>(plan->clients_size()));
+  EXPECT_THAT(news.front(), testing::HasSubstr("step 7: all clients: clients, wires and aggregator wait"));
   EXPECT_THAT(news.back(), testing::HasSubstr("step 7: bank: forward 0.2 s/block"));
   EXPECT_TRUE(pilot.TakeNews().empty());
 }

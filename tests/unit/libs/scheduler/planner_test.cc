@@ -27,7 +27,9 @@ class ModelledJob {
     job.scheduling.policy = policy;
     job.training.steps = 1000;
     for (size_t i = 0; i < forward_seconds.size(); ++i) {
-      job.clients.push_back({.name = std::string(1, static_cast<char>('a' + i)), .data = {}, .cut_layer = 4});
+      // Of one sequence, which cannot be divided.
+      job.clients.push_back(
+          {.name = std::string(1, static_cast<char>('a' + i)), .data = {}, .cut_layer = 4, .batch_size = 1});
       truth.clients.push_back({.forward_seconds = forward_seconds[i],
                                .backward_seconds = 2 * forward_seconds[i],
                                .tail_seconds = 0.1,
@@ -35,7 +37,7 @@ class ModelledJob {
                                .link = {.up_bytes_per_second = 1.25e7, .down_bytes_per_second = 1.25e7},
                                .lowest_cut = 1,
                                .highest_cut = 12});
-      choices.push_back({.cut_layer = 4, .codec = spec::Codec::kFp32});
+      choices().push_back({.cut_layer = 4, .codec = spec::Codec::kFp32});
     }
     truth.server = {.forward_seconds = 1e-5, .backward_seconds = 2e-5, .other_seconds = 0.01};
     truth.trunk_end = 12;
@@ -45,13 +47,17 @@ class ModelledJob {
 
   StepFigures Step(double noise = 0) {
     const auto about = [&](double value) { return value * (1 + noise * (2 * draws_.UniformDouble(drawn_++) - 1)); };
-    StepFigures figures{.step = ++step_, .total_steps = job.training.steps, .attempt = 1, .clients = {}};
+    StepFigures figures{.step = ++step_,
+                        .total_steps = job.training.steps,
+                        .attempt = 1,
+                        .microbatches = arrangement.microbatches,
+                        .clients = {}};
     double block_tokens = 0;
-    for (size_t i = 0; i < choices.size(); ++i) {
+    for (size_t i = 0; i < choices().size(); ++i) {
       const ClientCost& client = truth.clients[i];
-      const double cut = choices[i].cut_layer;
+      const double cut = choices()[i].cut_layer;
       figures.clients.push_back({.name = job.clients[i].name,
-                                 .choice = choices[i],
+                                 .choice = choices()[i],
                                  .tokens = kTokens,
                                  .head_forward_seconds = about(cut * client.forward_seconds),
                                  .tail_seconds = about(client.tail_seconds),
@@ -62,7 +68,7 @@ class ModelledJob {
     }
     figures.server_forward_seconds = about(block_tokens * truth.server.forward_seconds);
     figures.server_backward_seconds = about(block_tokens * truth.server.backward_seconds);
-    figures.seconds = about(Predict(truth, choices).seconds);
+    figures.seconds = about(Predict(truth, arrangement).seconds);
     figures.server_wait_seconds =
         figures.seconds - figures.server_forward_seconds - figures.server_backward_seconds - truth.server.other_seconds;
     return figures;
@@ -72,8 +78,9 @@ class ModelledJob {
     for (const Change& change : plan.changes) {
       const auto client = std::find_if(job.clients.begin(), job.clients.end(),
                                        [&](const spec::Client& c) { return c.name == change.client; });
-      choices[static_cast<size_t>(client - job.clients.begin())] = change.to;
+      choices()[static_cast<size_t>(client - job.clients.begin())] = change.to;
     }
+    arrangement.microbatches = plan.microbatches != 0 ? plan.microbatches : arrangement.microbatches;
   }
 
   // Runs `steps` steps under `planner` and returns its plans.
@@ -89,11 +96,12 @@ class ModelledJob {
     return plans;
   }
 
-  double seconds() const { return Predict(truth, choices).seconds; }
+  double seconds() const { return Predict(truth, arrangement).seconds; }
 
   spec::FineTuneJob job;
   Fleet truth;
-  std::vector<Choice> choices;
+  Arrangement arrangement;
+  std::vector<Choice>& choices() { return arrangement.clients; }
 
  private:
   RandomStream draws_;
@@ -113,8 +121,8 @@ TEST(Planner, FindsTheShortestStepAtTheFirstRoundThatIsMeasured) {
   for (int a = 1; a <= 12; ++a) {
     for (int b = 1; b <= 12; ++b) {
       for (int c = 1; c <= 12; ++c) {
-        const Choice choices[] = {{.cut_layer = a}, {.cut_layer = b}, {.cut_layer = c}};
-        best = std::min(best, Predict(job.truth, choices).seconds);
+        const Arrangement all{{{.cut_layer = a}, {.cut_layer = b}, {.cut_layer = c}}};
+        best = std::min(best, Predict(job.truth, all).seconds);
       }
     }
   }
@@ -126,12 +134,12 @@ TEST(Planner, FollowsAClientThatSlowsDownWithinThreeRounds) {
   ModelledJob job(kMakespan, {0.01, 0.01, 0.01});
   Planner planner(job.job, kShape);
   job.Run(planner, 30);
-  const int before = job.choices[1].cut_layer;
+  const int before = job.choices()[1].cut_layer;
   job.truth.clients[1].forward_seconds *= 5;
   job.truth.clients[1].backward_seconds *= 5;
   const std::vector<Plan> plans = job.Run(planner, 15);
   ASSERT_FALSE(plans.empty());
-  EXPECT_LT(job.choices[1].cut_layer, before);
+  EXPECT_LT(job.choices()[1].cut_layer, before);
   EXPECT_EQ(plans[0].changes[0].client, "b");
   EXPECT_THAT(plans[0].changes[0].reason, testing::HasSubstr("s/block, 5 times the median: cut "));
 }
@@ -232,19 +240,19 @@ TEST(Planner, DoesNotAskAgainSoonWhatTheJobCannotDo) {
 TEST(Planner, GoesBackFromAPlanThatDoesNotKeepItsPromise) {
   ModelledJob job(kMakespan, {0.02, 0.04, 0.08});
   Planner planner(job.job, kShape);
-  const std::vector<Choice> before = job.choices;
+  const std::vector<Choice> before = job.choices();
   const double seconds = job.seconds();
   int64_t back = 0;
   for (int i = 0; i < 60 && back == 0; ++i) {
     StepFigures figures = job.Step();
-    if (job.choices != before) {
+    if (job.choices() != before) {
       figures.server_wait_seconds += 1.3 * seconds - figures.seconds;  // whatever the model says
       figures.seconds = 1.3 * seconds;
     }
     planner.Observe(figures);
     if (const std::optional<Plan> plan = planner.Decide()) {
       job.Follow(*plan);
-      back = job.choices == before ? figures.step : 0;
+      back = job.choices() == before ? figures.step : 0;
     }
   }
   EXPECT_GT(back, 5);
@@ -258,7 +266,7 @@ TEST(Planner, IsSeldomTakenInByAClientThatIsFastInBurstsOnly) {
   int raised = 0;
   int steps_high = 0;
   for (int step = 0; step < 500; ++step) {
-    const bool bursts = modelled.choices[0].cut_layer <= 2;
+    const bool bursts = modelled.choices()[0].cut_layer <= 2;
     modelled.truth.clients[0].forward_seconds = bursts ? 0.005 : 0.3;
     modelled.truth.clients[0].backward_seconds = bursts ? 0.01 : 0.6;
     steps_high += bursts ? 0 : 1;
@@ -275,7 +283,7 @@ TEST(Planner, IsSeldomTakenInByAClientThatIsFastInBurstsOnly) {
 
 TEST(Planner, HoldsWhileTheAggregatorHasRunNoBlock) {
   ModelledJob job(kMakespan, {0.02, 0.04, 0.08});
-  for (Choice& choice : job.choices) {
+  for (Choice& choice : job.choices()) {
     choice.cut_layer = 12;
   }
   Planner planner(job.job, kShape);
@@ -318,19 +326,19 @@ TEST(Planner, KeepsWithinTheMemoryAndThePrivacyFloor) {
       job.Follow(*plan);
     }
   }
-  EXPECT_EQ(job.choices[0].cut_layer, 6);
-  EXPECT_GT(job.choices[1].cut_layer, 6);
-  EXPECT_EQ(job.choices[2].cut_layer, 3);
+  EXPECT_EQ(job.choices()[0].cut_layer, 6);
+  EXPECT_GT(job.choices()[1].cut_layer, 6);
+  EXPECT_EQ(job.choices()[2].cut_layer, 3);
 }
 
 TEST(Planner, ByBudgetLeavesTheAggregatorTheLeastThatFits) {
   ModelledJob job(kBudget, {0.01, 0.01, 0.01});
-  const double before = Predict(job.truth, job.choices).server_seconds;
+  const double before = Predict(job.truth, job.arrangement).server_seconds;
   job.job.scheduling.step_seconds = 3 * job.seconds();
   Planner planner(job.job, kShape);
   job.Run(planner, 20);
   EXPECT_LE(job.seconds(), job.job.scheduling.step_seconds * 1.01);
-  EXPECT_LT(Predict(job.truth, job.choices).server_seconds, before);
+  EXPECT_LT(Predict(job.truth, job.arrangement).server_seconds, before);
 }
 
 TEST(Planner, BySplitFtMovesABlockAtATimeByAccuracy) {
@@ -346,13 +354,76 @@ TEST(Planner, BySplitFtMovesABlockAtATimeByAccuracy) {
     planner.Observe(figures);
     if (const std::optional<Plan> plan = planner.Decide()) {
       job.Follow(*plan);
-      cuts.push_back({job.choices[0].cut_layer, job.choices[1].cut_layer, job.choices[2].cut_layer});
+      cuts.push_back({job.choices()[0].cut_layer, job.choices()[1].cut_layer, job.choices()[2].cut_layer});
     }
   }
   ASSERT_GE(cuts.size(), 3U);
   EXPECT_THAT(cuts[0], testing::ElementsAre(5, 4, 3));
   EXPECT_THAT(cuts[1], testing::ElementsAre(6, 4, 2));
   EXPECT_THAT(cuts[2], testing::ElementsAre(7, 4, 1));
+}
+
+// Clients of eight sequences each.
+ModelledJob DividedJob(spec::SchedulingPolicy policy) {
+  ModelledJob job(policy, {0.02, 0.04, 0.08});
+  for (spec::Client& client : job.job.clients) {
+    client.batch_size = 8;
+  }
+  return job;
+}
+
+TEST(Planner, DividesBatchesAsFarAsTheStepGainsFromIt) {
+  ModelledJob job = DividedJob(kMakespan);
+  ModelledJob undivided(kMakespan, {0.02, 0.04, 0.08});
+  Planner planner(job.job, kShape);
+  Planner other(undivided.job, kShape);
+  const std::vector<Plan> plans = job.Run(planner, 10);
+  undivided.Run(other, 10);
+  ASSERT_EQ(plans.size(), 1U);
+  EXPECT_GE(plans[0].microbatches, 4);
+  EXPECT_THAT(plans[0].reason, testing::HasSubstr(": microbatches 1 -> "));
+  EXPECT_LT(job.seconds(), 0.8 * undivided.seconds());
+  EXPECT_NEAR(plans[0].seconds_then, job.seconds(), 0.01 * job.seconds());
+  EXPECT_TRUE(job.Run(planner, 200, 0.1).empty()) << "and is content";
+}
+
+// Each part has costs of its own here, whatever the model says: it is tried, and soon taken back.
+TEST(Planner, TakesMicrobatchesBackThatDoNotPay) {
+  ModelledJob job = DividedJob(kMakespan);
+  Planner planner(job.job, kShape);
+  int raised = 0;
+  int steps_divided = 0;
+  for (int i = 0; i < 500; ++i) {
+    StepFigures figures = job.Step();
+    const double extra = 0.3 * (figures.microbatches - 1);
+    figures.seconds += extra;
+    figures.server_wait_seconds += extra;
+    steps_divided += figures.microbatches > 1 ? 1 : 0;
+    planner.Observe(figures);
+    if (const std::optional<Plan> plan = planner.Decide()) {
+      raised += plan->microbatches > job.arrangement.microbatches ? 1 : 0;
+      job.Follow(*plan);
+    }
+  }
+  EXPECT_GE(raised, 1);
+  EXPECT_LE(raised, 4);
+  EXPECT_LT(steps_divided, 75);
+}
+
+TEST(Planner, ByBudgetDividesNoFurtherThanTheTimeAsksFor) {
+  ModelledJob job = DividedJob(kBudget);
+  job.job.scheduling.step_seconds = 3 * job.seconds();
+  Planner planner(job.job, kShape);
+  job.Run(planner, 20);
+  EXPECT_EQ(job.arrangement.microbatches, 1);
+  EXPECT_LE(job.seconds(), job.job.scheduling.step_seconds * 1.01);
+}
+
+TEST(Planner, BySplitFtLeavesMicrobatchesAlone) {
+  ModelledJob job = DividedJob(kSplitFt);
+  Planner planner(job.job, kShape);
+  job.Run(planner, 40);
+  EXPECT_EQ(job.arrangement.microbatches, 1);
 }
 
 TEST(Planner, OfFrozenClientsMovesNoCut) {

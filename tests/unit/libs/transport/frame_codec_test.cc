@@ -105,7 +105,7 @@ TEST(FrameCodec, EveryBodyComesBack) {
                            .peak_memory_bytes = 6},
       protocol::Finish{.reason = "EarlyStopped"},
       protocol::Fault{.code = 8, .message = "no memory"},
-      protocol::Assignment{.plan = 3, .cut_layer = 2, .format = WireFormat::kBf16},
+      protocol::Assignment{.plan = 3, .cut_layer = 2, .format = WireFormat::kBf16, .microbatches = 4},
       protocol::Prepared{.plan = 3, .refusal = "no memory"}};
   for (const protocol::FrameBody& body : bodies) {
     Frame frame = HiddenFrame(16);
