@@ -169,11 +169,12 @@ void StepMachine::Reset() {
     counts_.labels.resize(microbatches_);
     counts_.gradient.resize(microbatches_);
   }
+  size_t batches = 0;
   for (size_t i = 0; i < arrivals_.size(); ++i) {
-    arrivals_[i].hidden.resize(Batches(i));
-    arrivals_[i].labels.resize(Batches(i));
-    arrivals_[i].gradient.resize(phase_ == Phase::kStep ? Batches(i) : 0);
+    arrivals_[i].first = batches;
+    batches += Batches(i);
   }
+  parts_.assign(batches, 0);
 }
 
 uint32_t StepMachine::Batches(size_t client) const {
@@ -201,11 +202,12 @@ absl::StatusOr<Acceptance> StepMachine::Accept(const FrameKey& key) {
   }
   const bool hidden = key.kind == FrameKind::kHiddenUp || key.kind == FrameKind::kEvalHiddenUp;
   const bool gradient = key.kind == FrameKind::kGradientUp;
-  std::vector<bool>& flags = hidden ? arrivals.hidden : gradient ? arrivals.gradient : arrivals.labels;
-  if (flags[key.microbatch]) {
+  const Part part = hidden ? kHidden : gradient ? kGradient : kLabels;
+  uint8_t& parts = parts_[arrivals.first + key.microbatch];
+  if ((parts & part) != 0) {
     return Acceptance::kDuplicate;
   }
-  flags[key.microbatch] = true;
+  parts |= part;
   if (phase_ == Phase::kStep) {
     ++(hidden ? counts_.hidden : gradient ? counts_.gradient : counts_.labels)[key.microbatch];
   }
@@ -302,7 +304,8 @@ std::optional<Work> StepMachine::NextEvaluationWork() {
   for (size_t client = 0; client < arrivals_.size(); ++client) {
     Arrivals& arrivals = arrivals_[client];
     const uint32_t next = arrivals.evaluated;
-    if (next < Batches(client) && arrivals.hidden[next] && (!options_.labels_on_server || arrivals.labels[next])) {
+    const int needed = options_.labels_on_server ? kHidden | kLabels : kHidden;
+    if (next < Batches(client) && (parts_[arrivals.first + next] & needed) == needed) {
       ++arrivals.evaluated;
       return Work{WorkKind::kEvalForward, next, client};
     }
@@ -325,25 +328,24 @@ std::vector<Missing> StepMachine::Waiting() const {
   const bool evaluation = phase_ == Phase::kEvaluation;
   for (size_t i = 0; phase_ != Phase::kIdle && i < arrivals_.size(); ++i) {
     const Arrivals& arrivals = arrivals_[i];
-    AddMissing(i, evaluation ? FrameKind::kEvalHiddenUp : FrameKind::kHiddenUp, arrivals.hidden, Batches(i), &missing);
+    AddMissing(i, evaluation ? FrameKind::kEvalHiddenUp : FrameKind::kHiddenUp, kHidden, Batches(i), &missing);
     if (options_.labels_on_server) {
-      AddMissing(i, evaluation ? FrameKind::kEvalLabelsUp : FrameKind::kLabelsUp, arrivals.labels, Batches(i),
-                 &missing);
+      AddMissing(i, evaluation ? FrameKind::kEvalLabelsUp : FrameKind::kLabelsUp, kLabels, Batches(i), &missing);
     } else if (!evaluation) {
-      AddMissing(i, FrameKind::kGradientUp, arrivals.gradient, forwards_, &missing);
+      AddMissing(i, FrameKind::kGradientUp, kGradient, forwards_, &missing);
     }
-    if (MayEnd(i)) {
-      AddMissing(i, evaluation ? FrameKind::kEvalEnd : FrameKind::kStepEnd, {arrivals.end}, 1, &missing);
+    if (MayEnd(i) && !arrivals.end) {
+      missing.push_back({options_.clients[i], evaluation ? FrameKind::kEvalEnd : FrameKind::kStepEnd, {0}});
     }
   }
   return missing;
 }
 
-void StepMachine::AddMissing(size_t client, FrameKind kind, const std::vector<bool>& arrived, uint32_t below,
+void StepMachine::AddMissing(size_t client, FrameKind kind, Part part, uint32_t below,
                              std::vector<Missing>* missing) const {
   Missing entry{options_.clients[client], kind, {}};
   for (uint32_t m = 0; m < below; ++m) {
-    if (!arrived[m]) {
+    if ((parts_[arrivals_[client].first + m] & part) == 0) {
       entry.microbatches.push_back(m);
     }
   }

@@ -93,13 +93,13 @@ class StepMachine {
  private:
   enum class Phase { kIdle, kStep, kEvaluation };
 
-  // What one client sent in the phase in progress; one flag per microbatch or held-out batch.
+  // What of a microbatch or held-out batch is in: bits.
+  enum Part : uint8_t { kHidden = 1, kLabels = 2, kGradient = 4 };
+  // What one client sent in the phase in progress.
   struct Arrivals {
-    std::vector<bool> hidden;
-    std::vector<bool> labels;
-    std::vector<bool> gradient;
-    bool end = false;
+    size_t first = 0;        // of its batches in parts_
     uint32_t evaluated = 0;  // kEvalForward handed out for batches below
+    bool end = false;
   };
   // How many clients' flags are set, so that nobody looks at all of them for every frame.
   struct Counts {
@@ -122,8 +122,8 @@ class StepMachine {
   bool AllHave(std::vector<size_t> Counts::*counts, uint32_t microbatch) const;
   bool AllEnded() const;
   bool MayEnd(size_t client) const;
-  void AddMissing(size_t client, FrameKind kind, const std::vector<bool>& arrived, uint32_t below,
-                  std::vector<Missing>* missing) const;
+  // Of `part` what has not arrived of the batches below `below`.
+  void AddMissing(size_t client, FrameKind kind, Part part, uint32_t below, std::vector<Missing>* missing) const;
 
   Options options_;
   absl::flat_hash_map<std::string, size_t> index_;  // of a client's name
@@ -135,6 +135,8 @@ class StepMachine {
   std::optional<uint64_t> last_evaluation_;
   std::vector<uint32_t> eval_batches_;
   std::vector<Arrivals> arrivals_;
+  std::vector<uint8_t>
+      parts_;  // of all clients' batches, one client after the other: thousands of clients are few lines
   Counts counts_;
   uint32_t forwards_ = 0;   // kForward or kForwardBackward handed out for microbatches below
   uint32_t backwards_ = 0;  // kBackward or kForwardBackward likewise
