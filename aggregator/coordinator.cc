@@ -116,6 +116,7 @@ absl::Status Coordinator::RunStep() {
       member.loss = {};
       member.report = {};
       member.bytes.clear();
+      member.awaited_seconds = 0;
       member.wire.Begin();
     }
     SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kStepBegin));
@@ -132,10 +133,12 @@ absl::Status Coordinator::RunStep() {
 absl::Status Coordinator::RunEvaluation(double* loss) {
   std::vector<Member>& members = parts_.roster.members();
   std::vector<uint32_t> batches;
-  std::vector<std::map<FrameKind, int64_t>> bytes;  // of the step before it
+  std::vector<std::map<FrameKind, int64_t>> bytes;  // of the step before it, as the next
+  std::vector<double> awaited;
   for (const Member& member : members) {
     batches.push_back(static_cast<uint32_t>(member.hello.eval_batches));
     bytes.push_back(member.bytes);
+    awaited.push_back(member.awaited_seconds);
   }
   SPLITFT_RETURN_IF_ERROR(parts_.report(Event(control::EVALUATING)));
   const auto step = static_cast<uint64_t>(parts_.state.steps_done() - 1);
@@ -154,7 +157,8 @@ absl::Status Coordinator::RunEvaluation(double* loss) {
   double sum = 0;
   double weight = 0;
   for (size_t client = 0; client < eval_loss_.size(); ++client) {
-    const Member& member = members[client];
+    Member& member = members[client];
+    member.awaited_seconds = awaited[client];
     sum += member.weight * eval_loss_[client].loss_sum;
     weight += member.weight * static_cast<double>(eval_loss_[client].loss_tokens);
   }
@@ -171,6 +175,7 @@ absl::Status Coordinator::BeginAll(FrameKind kind) {
     SPLITFT_RETURN_IF_ERROR(
         parts_.report(Event(kind == FrameKind::kStepBegin ? control::TRAINING : control::EVALUATING)));
   }
+  idle_seconds_ = 0;
   parts_.model.Begin(parts_.state.parameters(), parts_.roster.microbatches());
   const at::Tensor adapters = parts_.state.parameters().to(at::kCPU);
   std::vector<Member>& members = parts_.roster.members();
@@ -202,13 +207,18 @@ absl::Status Coordinator::Pump() {
                                                       Seconds(options_.stall_patience), " s for ",
                                                       DescribeMissing(machine_.Waiting())));
     }
-    figures_.set_server_wait_seconds(figures_.server_wait_seconds() + Seconds(parts_.clock.Now() - start));
+    const double waited = Seconds(parts_.clock.Now() - start);
+    figures_.set_server_wait_seconds(figures_.server_wait_seconds() + waited);
+    idle_seconds_ += waited;
     SPLITFT_RETURN_IF_ERROR(event.status());
     SPLITFT_RETURN_IF_ERROR(Handle(*std::move(event)));
     if (abandoned_) {
       return AwaitClients();
     }
     while (const std::optional<protocol::Work> work = machine_.NextWork()) {
+      if (const double idle = std::exchange(idle_seconds_, 0); last_heard_ != nullptr) {
+        last_heard_->awaited_seconds += idle;
+      }
       SPLITFT_RETURN_IF_ERROR(Do(*work));
     }
   }
@@ -243,6 +253,7 @@ absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
   if (const auto* report = std::get_if<protocol::StepReport>(&frame.body)) {
     member.report = *report;
   }
+  last_heard_ = &member;
   inbox_[client][{frame.key.kind, frame.key.microbatch}] = std::move(frame);
   return absl::OkStatus();
 }

@@ -143,6 +143,8 @@ class Coordinator {
   std::vector<std::map<uint32_t, std::vector<protocol::SequenceRun>>> runs_;  // per client and microbatch of the step
   std::vector<protocol::LossReport> eval_loss_;
   control::StepFigures figures_;
+  double idle_seconds_ = 0;       // since the last work
+  Member* last_heard_ = nullptr;  // whose frame came last
   std::optional<PlanUnderWay> plan_;
   control::PlanState plan_state_;
 };

@@ -141,6 +141,7 @@ absl::Status Coordinator::DoEndStep() {
   figures_.set_loss(loss_sum / weight);
   figures_.set_learning_rate(rate);
   figures_.set_gradient_norm(update.gradient_norm);
+  figures_.set_adapter_norm(update.parameter_norm);
   figures_.set_tokens(tokens);
   figures_.set_loss_tokens(loss_tokens);
   return absl::OkStatus();
@@ -223,6 +224,7 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
     client->set_tail_seconds(member.report.tail_seconds);
     client->set_head_backward_seconds(member.report.head_backward_seconds);
     client->set_wait_seconds(member.report.wait_seconds);
+    client->set_awaited_seconds(member.awaited_seconds);
     client->set_peak_memory_bytes(member.report.peak_memory_bytes);
     client->set_memory_limit_bytes(member.report.memory_limit_bytes);
     client->set_up_bytes_per_second(member.wire.link().up_bytes_per_second);

@@ -33,6 +33,7 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
       eval_loss_(metrics.AddGauge({"splitft_job_eval_loss", "Likewise, of the last evaluation.", kJob})),
       gradient_norm_(
           metrics.AddGauge({"splitft_job_gradient_norm", "Norm of all adapters' gradients, before clipping.", kJob})),
+      adapter_norm_(metrics.AddGauge({"splitft_job_adapter_norm", "Norm of all trained adapters' elements.", kJob})),
       learning_rate_(metrics.AddGauge({"splitft_job_learning_rate", "Of the last step.", kJob})),
       tokens_(metrics.AddCounter({"splitft_job_tokens_total", "Tokens trained on, of all clients.", kJob})),
       step_duration_(metrics.AddHistogram(
@@ -78,6 +79,9 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
       client_seconds_(
           metrics.AddCounter({"splitft_client_seconds_total",
                               "Where its time in steps went: forward, tail, backward or wait.", OfClient({"phase"})})),
+      client_awaited_(metrics.AddCounter(
+          {"splitft_client_awaited_seconds_total",
+           "How long the aggregator stood still until its frame came, the last that was needed.", OfClient()})),
       client_bytes_(metrics.AddCounter({"splitft_client_bytes_total",
                                         "Tensors' bytes on its wire, by direction (up, down) and kind of frame.",
                                         OfClient({"direction", "kind"})})),
@@ -120,6 +124,7 @@ void JobMetrics::TakeStep(const control::JobEvent& event) const {
   const telemetry::LabelValues job = {name_space_, job_};
   loss_.Set(job, figures.loss());
   gradient_norm_.Set(job, figures.gradient_norm());
+  adapter_norm_.Set(job, figures.adapter_norm());
   learning_rate_.Set(job, figures.learning_rate());
   microbatches_.Set(job, figures.microbatches());
   if (figures.has_eval_loss()) {
@@ -172,6 +177,7 @@ void JobMetrics::TakeClient(const control::ClientState& client, bool step) {
   spent("tail", client.tail_seconds());
   spent("backward", client.head_backward_seconds());
   spent("wait", client.wait_seconds());
+  client_awaited_.Increment(labels, std::max(0.0, client.awaited_seconds()));
   for (const auto& [kind, bytes] : client.bytes_by_kind()) {
     client_bytes_.Increment({name_space_, job_, name, IsUp(kind) ? "up" : "down", kind}, static_cast<double>(bytes));
   }

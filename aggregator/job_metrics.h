@@ -40,6 +40,7 @@ class JobMetrics {
   const telemetry::Gauge loss_;
   const telemetry::Gauge eval_loss_;
   const telemetry::Gauge gradient_norm_;
+  const telemetry::Gauge adapter_norm_;
   const telemetry::Gauge learning_rate_;
   const telemetry::Counter tokens_;
   const telemetry::Histogram step_duration_;
@@ -60,6 +61,7 @@ class JobMetrics {
   const telemetry::Gauge client_last_step_tokens_;
   const telemetry::Gauge client_last_step_seconds_;
   const telemetry::Counter client_seconds_;
+  const telemetry::Counter client_awaited_;
   const telemetry::Counter client_bytes_;
   const telemetry::Gauge client_uplink_;
   const telemetry::Gauge client_downlink_;

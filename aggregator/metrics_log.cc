@@ -24,6 +24,7 @@ Json ClientJson(const control::ClientState& client) {
   json["tail_seconds"] = client.tail_seconds();
   json["head_backward_seconds"] = client.head_backward_seconds();
   json["wait_seconds"] = client.wait_seconds();
+  json["awaited_seconds"] = client.awaited_seconds();
   json["bytes_up"] = client.bytes_up();
   json["bytes_down"] = client.bytes_down();
   // A protobuf map has no order; a line must not change from run to run.
@@ -48,6 +49,7 @@ std::string MetricsLine(const control::JobEvent& event, std::chrono::millisecond
   }
   json["learning_rate"] = figures.learning_rate();
   json["gradient_norm"] = figures.gradient_norm();
+  json["adapter_norm"] = figures.adapter_norm();
   json["tokens"] = figures.tokens();
   json["loss_tokens"] = figures.loss_tokens();
   json["microbatches"] = figures.microbatches();

@@ -39,6 +39,7 @@ struct Member {
   protocol::LossReport loss;
   protocol::StepReport report;
   std::map<protocol::FrameKind, int64_t> bytes;
+  double awaited_seconds = 0;  // how long nothing could be done until its frame came, the last that was needed
   LinkMeter wire;
 };
 

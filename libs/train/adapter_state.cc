@@ -53,10 +53,12 @@ absl::StatusOr<AdapterState::Update> AdapterState::Step(at::Tensor* gradient_sum
   gradient.mul_(scale);
   ++steps_done_;
   const at::Tensor step = at::full({}, static_cast<double>(steps_done_), parameters_.options());
-  at::_fused_adamw_(parameters_.narrow(0, trainable_.begin, trainable_.size), gradient, first_moment_, second_moment_,
+  const at::Tensor trained = parameters_.narrow(0, trainable_.begin, trainable_.size);
+  at::_fused_adamw_(trained, gradient, first_moment_, second_moment_,
                     /*max_exp_avg_sqs=*/{}, step, learning_rate, optimizer_.beta1, optimizer_.beta2,
                     optimizer_.weight_decay, optimizer_.epsilon,
                     /*amsgrad=*/false, /*maximize=*/false);
+  update.parameter_norm = at::linalg_vector_norm(trained).item<double>();
   return update;
 }
 

@@ -21,7 +21,8 @@ class AdapterState {
                at::Device device);
 
   struct Update {
-    double gradient_norm = 0;  // of the mean gradient, before clipping
+    double gradient_norm = 0;   // of the mean gradient, before clipping
+    double parameter_norm = 0;  // of all that is trained, after the step
   };
   // One AdamW step on gradient_sum / denominator (of the whole flat vector), clipped to the global norm `max_norm` (0:
   // not clipped) as torch.nn.utils.clip_grad_norm_ does. `gradient_sum` is overwritten. FailedPrecondition, with the

@@ -102,6 +102,19 @@ int Changes(const LocalJobResult& result, const std::function<std::string(const 
   return changes;
 }
 
+// All the time that the aggregator stands still it waits for one client or another.
+void ExpectWaitsAreSomebodys(const LocalJobResult& result) {
+  for (const control::JobEvent& event : result.events) {
+    double awaited = 0;
+    for (const control::ClientState& client : event.clients()) {
+      awaited += client.awaited_seconds();
+    }
+    if (event.phase() == control::TRAINING && event.has_figures()) {
+      EXPECT_NEAR(awaited, event.figures().server_wait_seconds(), 1e-3) << "step " << event.step();
+    }
+  }
+}
+
 int Moves(const LocalJobResult& result) {
   return Changes(result, [](const control::JobEvent& event) {
     std::string cuts;
@@ -128,6 +141,7 @@ TEST_F(Plans, RandomCutsAndMicrobatchesAtEveryStepLeaveTheLossesAlone) {
     EXPECT_GT(Moves(found), 20);
     EXPECT_EQ(Moves(expected), 0);
     EXPECT_GT(Divisions(found), 3);
+    ExpectWaitsAreSomebodys(found);
     EXPECT_EQ(Divisions(expected), 0);
   }
 }

@@ -25,6 +25,8 @@ control::JobEvent Step(int64_t step) {
   control::StepFigures& figures = *event.mutable_figures();
   figures.set_loss(3.25);
   figures.set_tokens(512);
+  figures.set_microbatches(4);
+  figures.set_adapter_norm(6);
   figures.set_seconds(1);
   figures.set_server_forward_seconds(0.125);
   figures.set_server_backward_seconds(0.25);
@@ -37,6 +39,7 @@ control::JobEvent Step(int64_t step) {
   client.set_loss(3.5);
   client.set_tokens(128);
   client.set_head_forward_seconds(0.25);
+  client.set_awaited_seconds(0.25);
   client.set_up_bytes_per_second(2.5e6);
   (*client.mutable_bytes_by_kind())["HiddenUp"] = 3000;
   (*client.mutable_bytes_by_kind())["HiddenDown"] = 2000;
@@ -69,6 +72,9 @@ TEST_F(JobMetricsTest, AddsUpStepsEachOnce) {
   EXPECT_EQ(Value("splitft_job_steps_total", {R"(namespace="lab")", R"(job="unequal")"}), 2);
   EXPECT_EQ(Value("splitft_job_loss"), 3.25);
   EXPECT_EQ(Value("splitft_job_planned_steps"), 100);
+  EXPECT_EQ(Value("splitft_job_microbatches"), 4);
+  EXPECT_EQ(Value("splitft_job_adapter_norm"), 6);
+  EXPECT_EQ(Value("splitft_client_awaited_seconds_total", {R"(client="bank")"}), 0.5);
   EXPECT_EQ(Value("splitft_job_step_duration_seconds_sum"), 2);
   EXPECT_EQ(Value("splitft_aggregator_seconds_total", {R"(activity="forward")"}), 0.25);
   EXPECT_EQ(Value("splitft_aggregator_seconds_total", {R"(activity="other")"}), 0.25);

@@ -18,6 +18,7 @@ control::JobEvent Step() {
   figures.set_loss(3.25);
   figures.set_learning_rate(0.0005);
   figures.set_gradient_norm(0.5);
+  figures.set_adapter_norm(4);
   figures.set_tokens(512);
   figures.set_loss_tokens(500);
   figures.set_microbatches(2);
@@ -31,6 +32,7 @@ control::JobEvent Step() {
   client.set_loss(3.5);
   client.set_tokens(128);
   client.set_bytes_up(4096);
+  client.set_awaited_seconds(0.25);
   (*client.mutable_bytes_by_kind())["HiddenUp"] = 3000;
   (*client.mutable_bytes_by_kind())["GradientUp"] = 1096;
   return event;
@@ -39,11 +41,11 @@ control::JobEvent Step() {
 TEST(MetricsLine, IsOneLineInAFixedOrder) {
   EXPECT_EQ(
       MetricsLine(Step(), milliseconds(1769862896789)),
-      R"({"step":7,"time":1769862896.789,"loss":3.25,"learning_rate":0.0005,"gradient_norm":0.5,"tokens":512,)"
+      R"({"step":7,"time":1769862896.789,"loss":3.25,"learning_rate":0.0005,"gradient_norm":0.5,"adapter_norm":4.0,"tokens":512,)"
       R"("loss_tokens":500,"microbatches":2,"seconds":0.25,)"
       R"("server":{"forward_seconds":0.125,"backward_seconds":0.0,"wait_seconds":0.0},)"
       R"("clients":[{"name":"bank","connected":true,"cut_layer":2,"codec":"fp32","loss":3.5,"tokens":128,)"
-      R"("head_forward_seconds":0.0,"tail_seconds":0.0,"head_backward_seconds":0.0,"wait_seconds":0.0,"bytes_up":4096,)"
+      R"("head_forward_seconds":0.0,"tail_seconds":0.0,"head_backward_seconds":0.0,"wait_seconds":0.0,"awaited_seconds":0.25,"bytes_up":4096,)"
       R"("bytes_down":0,"bytes_by_kind":{"GradientUp":1096,"HiddenUp":3000},"peak_memory_bytes":0,)"
       R"("up_bytes_per_second":0.0,"down_bytes_per_second":0.0,"round_trip_seconds":0.0}]})"
       "\n");

@@ -53,6 +53,7 @@ TEST(AdapterState, StepsAsAdamWOnTheClippedMeanGradient) {
       g *= std::min(1.0, 1.5 / (norm + 1e-6));
     }
     reference.Step(mean, 0.01, optimizer);
+    EXPECT_NEAR(update->parameter_norm, std::hypot(reference.p[0], reference.p[1], reference.p[2]), 1e-5);
   }
   EXPECT_EQ(state.steps_done(), 5);
   const std::vector<float> found = state.Snapshot();
