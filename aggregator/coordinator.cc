@@ -104,19 +104,21 @@ void Coordinator::Dismiss(const absl::Status& status, const std::string& reason)
 
 absl::Status Coordinator::RunStep() {
   const TimePoint start = parts_.clock.Now();
+  last_lost_ = nullptr;
   const auto step = static_cast<uint64_t>(parts_.state.steps_done());
-  const int microbatches = parts_.roster.microbatches();
+  const int microbatches = parts_.roster.division().microbatches;
   SPLITFT_RETURN_IF_ERROR(machine_.BeginStep(step, attempt_, static_cast<uint32_t>(microbatches)));
   do {
     figures_ = {};
     figures_.set_microbatches(microbatches);
     // What an abandoned attempt took was spent waiting, as far as the step is concerned.
-    figures_.set_server_wait_seconds(Seconds(parts_.clock.Now() - start));
+    const double abandoned = Seconds(parts_.clock.Now() - start);
+    figures_.set_server_wait_seconds(abandoned);
     for (Member& member : parts_.roster.members()) {
       member.loss = {};
       member.report = {};
       member.bytes.clear();
-      member.awaited_seconds = 0;
+      member.awaited_seconds = &member == last_lost_ ? abandoned : 0;
       member.wire.Begin();
     }
     SPLITFT_RETURN_IF_ERROR(BeginAll(FrameKind::kStepBegin));
@@ -176,7 +178,8 @@ absl::Status Coordinator::BeginAll(FrameKind kind) {
         parts_.report(Event(kind == FrameKind::kStepBegin ? control::TRAINING : control::EVALUATING)));
   }
   idle_seconds_ = 0;
-  parts_.model.Begin(parts_.state.parameters(), parts_.roster.microbatches());
+  const int microbatches = parts_.roster.division().microbatches;
+  parts_.model.Begin(parts_.state.parameters(), microbatches);
   const at::Tensor adapters = parts_.state.parameters().to(at::kCPU);
   std::vector<Member>& members = parts_.roster.members();
   for (size_t client = 0; client < members.size(); ++client) {
@@ -191,7 +194,9 @@ absl::Status Coordinator::BeginAll(FrameKind kind) {
     mine.narrow(0, head.size, tail.size).copy_(adapters.narrow(0, tail.begin, tail.size));
     Frame frame;
     frame.tensor = {.format = WireFormat::kFp32, .shape = {mine.size(0)}, .runs = {}};
-    frame.body = member.assignment;
+    protocol::Assignment assignment = member.assignment;
+    assignment.microbatches = microbatches;
+    frame.body = assignment;
     frame.payload = train::ToPayload(mine, WireFormat::kFp32);
     SPLITFT_RETURN_IF_ERROR(Send(member, kind, 0, std::move(frame)));
   }
@@ -216,9 +221,7 @@ absl::Status Coordinator::Pump() {
       return AwaitClients();
     }
     while (const std::optional<protocol::Work> work = machine_.NextWork()) {
-      if (const double idle = std::exchange(idle_seconds_, 0); last_heard_ != nullptr) {
-        last_heard_->awaited_seconds += idle;
-      }
+      last_heard_->awaited_seconds += std::exchange(idle_seconds_, 0);  // work follows a frame
       SPLITFT_RETURN_IF_ERROR(Do(*work));
     }
   }
@@ -261,7 +264,7 @@ absl::Status Coordinator::HandleFrame(Member& member, Frame frame) {
 absl::Status Coordinator::Check(size_t client, const Frame& frame) const {
   const Member& member = parts_.roster.members()[client];
   const spec::Training& training = parts_.job.training;
-  const int parts = member.assignment.microbatches;
+  const int parts = parts_.roster.division().microbatches;
   const int64_t rows = frame.key.kind == FrameKind::kEvalHiddenUp || frame.key.kind == FrameKind::kEvalLabelsUp
                            ? member.batch_size
                            : (member.batch_size + parts - 1) / parts;

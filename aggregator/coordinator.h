@@ -143,8 +143,9 @@ class Coordinator {
   std::vector<std::map<uint32_t, std::vector<protocol::SequenceRun>>> runs_;  // per client and microbatch of the step
   std::vector<protocol::LossReport> eval_loss_;
   control::StepFigures figures_;
-  double idle_seconds_ = 0;       // since the last work
-  Member* last_heard_ = nullptr;  // whose frame came last
+  double idle_seconds_ = 0;            // since the last work
+  Member* last_heard_ = nullptr;       // whose frame came last
+  const Member* last_lost_ = nullptr;  // in the step under way
   std::optional<PlanUnderWay> plan_;
   control::PlanState plan_state_;
 };

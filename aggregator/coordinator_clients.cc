@@ -165,6 +165,7 @@ absl::Status Coordinator::HandleHello(protocol::StreamId stream, const std::stri
 
 absl::Status Coordinator::Lose(Member& member, const std::string& why) {
   member.stream.reset();
+  last_lost_ = &member;
   SPLITFT_RETURN_IF_ERROR(absences_.Lose(member.name, parts_.clock.Now(), parts_.state.steps_done(), why));
   SPLITFT_RETURN_IF_ERROR(Abandon());
   SPLITFT_RETURN_IF_ERROR(ForgoPlanOf(member));

@@ -1,6 +1,7 @@
 // The part of Coordinator that has the job go on by another plan.
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -45,7 +46,7 @@ absl::Status Coordinator::BeginPlan(const control::Plan& plan) {
   for (size_t client = 0; client < assignments->size(); ++client) {
     const protocol::Assignment& wanted = (*assignments)[client];
     const protocol::Assignment& now = parts_.roster.members()[client].assignment;
-    if (wanted.cut_layer != now.cut_layer || wanted.format != now.format || wanted.microbatches != now.microbatches) {
+    if (wanted.cut_layer != now.cut_layer || wanted.format != now.format) {
       next.changes[client] = wanted;
       lowest = std::min(lowest, wanted.cut_layer);
     }
@@ -66,13 +67,8 @@ absl::Status Coordinator::BeginPlan(const control::Plan& plan) {
 absl::StatusOr<std::vector<protocol::Assignment>> Coordinator::AssignmentsBy(const control::Plan& plan) {
   std::vector<Member>& members = parts_.roster.members();
   std::vector<protocol::Assignment> assignments;
-  for (const Member& member : members) {
-    assignments.push_back(member.assignment);
-    if (plan.microbatches() != 0 && plan.microbatches() != member.assignment.microbatches) {
-      assignments.back().microbatches = plan.microbatches();
-      assignments.back().plan = plan.number();
-    }
-  }
+  std::transform(members.begin(), members.end(), std::back_inserter(assignments),
+                 [](const Member& member) { return member.assignment; });
   for (const control::ClientPlan& wanted : plan.clients()) {
     const Member* member = parts_.roster.Named(wanted.name());
     protocol::Assignment& assignment = assignments[static_cast<size_t>(member - members.data())];
@@ -96,8 +92,11 @@ absl::Status Coordinator::SendPrepare(size_t client) {
     return absl::OkStatus();
   }
   plan_->waiting.insert(client);
+  protocol::Assignment assignment = plan_->changes.at(client);
+  const int microbatches = plan_->plan.microbatches();
+  assignment.microbatches = microbatches != 0 ? microbatches : parts_.roster.division().microbatches;
   Frame frame;
-  frame.body = plan_->changes.at(client);
+  frame.body = assignment;
   return Send(parts_.roster.members()[client], FrameKind::kPrepare, 0, std::move(frame));
 }
 
@@ -127,14 +126,13 @@ absl::Status Coordinator::ForgoPlanOf(const Member& member) {
 }
 
 absl::Status Coordinator::UndoPlanOf(Member& member) {
-  std::optional<protocol::Assignment> former = std::exchange(member.former, std::nullopt);
+  const std::optional<protocol::Assignment> former = std::exchange(member.former, std::nullopt);
   if (!former.has_value() || parts_.state.steps_done() >= member.on_trial_until) {
     return absl::OkStatus();
   }
   const int lost_at = member.assignment.cut_layer;
   member.cut_limit = lost_at - 1;
   member.reason = absl::StrCat("lost soon after its cut rose: cut ", lost_at, " -> ", former->cut_layer);
-  former->microbatches = member.assignment.microbatches;  // those are everybody's
   parts_.roster.Assign(member, *former);
   SetRanks();
   control::Plan refused;  // the one that is undone; or the next, which was made without knowing of this
@@ -162,24 +160,22 @@ absl::Status Coordinator::Decided(const control::Plan& plan) const {
 absl::Status Coordinator::ApplyPlan() {
   for (const auto& [client, assignment] : plan_->changes) {
     Member& member = parts_.roster.members()[client];
-    const protocol::Assignment former = member.assignment;
-    const bool higher = assignment.cut_layer > former.cut_layer;
-    member.former = higher ? std::optional(former) : std::nullopt;
+    const bool higher = assignment.cut_layer > member.assignment.cut_layer;
+    member.former = higher ? std::optional(member.assignment) : std::nullopt;
     member.on_trial_until = parts_.state.steps_done() + kStepsOnTrial;
     parts_.roster.Assign(member, assignment);
-    if (assignment.cut_layer == former.cut_layer && assignment.format == former.format) {
-      member.assignment.plan = former.plan;
-    }
   }
   for (const control::ClientPlan& wanted : plan_->plan.clients()) {
     Member& member = *parts_.roster.Named(wanted.name());
     member.reason = wanted.reason();
     member.rank_cap = wanted.rank_cap() != 0 ? wanted.rank_cap() : member.rank_cap;
   }
+  if (const int microbatches = plan_->plan.microbatches(); microbatches != 0) {
+    parts_.roster.Divide({.microbatches = microbatches, .plan = plan_->plan.number(), .reason = plan_->plan.reason()});
+  }
   plan_state_.set_discarded_energy(SetRanks());
   plan_state_.set_state(control::PlanState::APPLIED);
   plan_state_.set_step(parts_.state.steps_done());
-  plan_state_.set_message(plan_->plan.reason());
   const control::Plan plan = std::exchange(plan_, std::nullopt)->plan;
   SPLITFT_RETURN_IF_ERROR(Decided(plan));
   return parts_.model.Use(LowestCut());

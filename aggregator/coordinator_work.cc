@@ -197,6 +197,8 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
   event.set_total_steps(total_steps_);
   event.set_attempt(static_cast<int32_t>(attempt_));
   *event.mutable_model() = options_.model;
+  event.set_microbatches_plan(parts_.roster.division().plan);
+  event.set_microbatches_reason(parts_.roster.division().reason);
   if (plan_state_.state() != control::PlanState::NONE) {
     *event.mutable_plan() = plan_state_;
   }

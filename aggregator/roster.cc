@@ -47,17 +47,14 @@ absl::Status CheckHello(const std::string& client, const protocol::Hello& hello,
 }  // namespace
 
 Roster::Roster(const spec::FineTuneJob& job, const model::AdapterLayout& layout, JobIdentity identity)
-    : layout_(&layout), identity_(identity) {
+    : layout_(&layout), identity_(identity), division_{.microbatches = job.training.microbatches} {
   const int blocks = layout.block_count();
   for (const spec::Client& client : job.clients) {
     Member member{.name = client.name,
                   .weight = client.weight,
                   .batch_size = client.batch_size,
                   .tail_blocks = job.split.tail_blocks};
-    Assign(member, {.plan = 0,
-                    .cut_layer = client.cut_layer,
-                    .format = identity.format,
-                    .microbatches = job.training.microbatches});
+    Assign(member, {.plan = 0, .cut_layer = client.cut_layer, .format = identity.format});
     member.tail_range = layout.BlockRange(blocks - member.tail_blocks, blocks);
     members_.push_back(std::move(member));
   }

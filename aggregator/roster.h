@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,7 +21,7 @@ struct Member {
   std::string name;
   double weight = 1.0;
   int batch_size = 1;
-  protocol::Assignment assignment;  // that it trains by
+  protocol::Assignment assignment;  // that it trains by; microbatches are the roster's
   std::string reason;               // of its last change, for people
   int rank_cap = 0;                 // of the blocks that it runs; 0: none
   // Where a plan has just given it a higher cut: what it had before, and until which step it has that again if it is
@@ -65,8 +66,14 @@ class Roster {
   absl::StatusOr<Member*> Admit(protocol::StreamId stream, const std::string& name, const protocol::Hello& hello);
   // Has `member` train by `assignment`, which CheckPlan has let pass.
   void Assign(Member& member, const protocol::Assignment& assignment) const;
-  // Parts that every client divides a step's batch into.
-  int microbatches() const { return members_.front().assignment.microbatches; }
+  // Parts that every client divides a step's batch into, and whence.
+  struct Division {
+    int microbatches = 1;
+    uint64_t plan = 0;   // that they are of; 0: the manifest
+    std::string reason;  // for people
+  };
+  const Division& division() const { return division_; }
+  void Divide(Division division) { division_ = std::move(division); }
   // The job begins: steps are counted and batches drawn from what the clients said. Every client has joined.
   void Begin() { begun_ = true; }
   // The member that speaks on `stream`, or nullptr.
@@ -82,6 +89,7 @@ class Roster {
   const model::AdapterLayout* layout_;
   JobIdentity identity_;
   std::vector<Member> members_;
+  Division division_;
   bool begun_ = false;
 };
 

@@ -61,8 +61,8 @@ DASHBOARDS = [
              "{{client}} {{direction}}")]),
         ("Whom the aggregator waits for", "percentunit", [
             (f"rate(splitft_client_awaited_seconds_total{{{JOB}}}[$__rate_interval])", "{{client}}")]),
-        ("Norms", "none", [(f"splitft_job_gradient_norm{{{JOB}}}", "gradient, before clipping"),
-                           (f"splitft_job_adapter_norm{{{JOB}}}", "adapters")]),
+        ("Gradient norm", "none", [(f"splitft_job_gradient_norm{{{JOB}}}", "before clipping")]),
+        ("Adapter norm", "none", [(f"splitft_job_adapter_norm{{{JOB}}}", "all trained adapters")]),
         ("Learning rate", "none", [(f"splitft_job_learning_rate{{{JOB}}}", "learning rate")]),
         ("Steps started over, plans", "short", [
             (f"splitft_job_restarted_steps_total{{{JOB}}}", "started over"),

@@ -91,7 +91,8 @@ std::string Lost(const control::Decision& decision) {
 void AddInputs(const control::Decision& decision, TextTable* table) {
   for (const control::ClientCosts& costs : decision.plan().costs()) {
     table->rows.push_back({std::to_string(decision.state().number() & 0xffffffffU), costs.name(),
-                           std::to_string(costs.cut_layer()), costs.codec(), Step(costs.block_forward_seconds()),
+                           std::to_string(costs.cut_layer()), costs.codec(),
+                           std::to_string(decision.plan().microbatches_now()), Step(costs.block_forward_seconds()),
                            Step(costs.block_backward_seconds()), Step(costs.tail_seconds()),
                            scheduler::BandwidthText(costs.up_bytes_per_second()),
                            scheduler::BandwidthText(costs.down_bytes_per_second()), Step(costs.round_trip_seconds())});
@@ -118,10 +119,10 @@ absl::Status Decisions(const Arguments& arguments, const CommandContext& context
   TextTable table{.header = {"PLAN", "STEP", "STEP TIME", "CLIENT", "WHY"},
                   .right_aligned = {false, true, false, false, false},
                   .rows = {}};
-  TextTable inputs{
-      .header = {"PLAN", "CLIENT", "CUT", "CODEC", "FORWARD", "BACKWARD", "TAIL", "UP", "DOWN", "ROUND TRIP"},
-      .right_aligned = {false, false, true, false, true, true, true, true, true, true},
-      .rows = {}};
+  TextTable inputs{.header = {"PLAN", "CLIENT", "CUT", "CODEC", "MICROBATCHES", "FORWARD", "BACKWARD", "TAIL", "UP",
+                              "DOWN", "ROUND TRIP"},
+                   .right_aligned = {false, false, true, false, true, true, true, true, true, true, true},
+                   .rows = {}};
   for (const control::Decision& decision : decisions) {
     AddRows(decision, &table);
     AddInputs(decision, &inputs);

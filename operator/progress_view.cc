@@ -9,6 +9,8 @@ ProgressView ViewOf(const control::JobEvent& event, WallTime changed) {
   ProgressView view{.phase = control::Phase_Name(event.phase()),
                     .step = event.step(),
                     .total_steps = event.total_steps(),
+                    .microbatches_plan = event.microbatches_plan(),
+                    .microbatches_reason = event.microbatches_reason(),
                     .message = event.message(),
                     .changed = changed};
   if (event.has_figures()) {

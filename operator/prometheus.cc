@@ -95,6 +95,8 @@ absl::Status AddSample(const Json& series, Duration now, MeasuredJobs* jobs) {
   return absl::OkStatus();
 }
 
+constexpr int64_t kMostOfFew = 1'000'000;  // blocks, microbatches
+
 // Looks samples up, and remembers the first that is missing or no number.
 class Lookup {
  public:
@@ -119,6 +121,14 @@ class Lookup {
       return 0;
     }
     return static_cast<int64_t>(value);
+  }
+  // Of what there are few.
+  int Small(const std::string& key) {
+    const int64_t value = Count(key);
+    if (value > kMostOfFew) {
+      Note(absl::InvalidArgumentError(absl::StrCat("Prometheus: ", key, " is ", value)));
+    }
+    return static_cast<int>(std::min(value, kMostOfFew));
   }
   const absl::Status& status() const { return status_; }
 
@@ -183,7 +193,7 @@ absl::StatusOr<scheduler::StepFigures> FiguresOf(const JobSamples& samples, cons
   scheduler::StepFigures figures{.step = of.Count("splitft_job_steps_total"),
                                  .total_steps = of.Count("splitft_job_planned_steps"),
                                  .attempt = 1 + of.Count("splitft_job_restarted_steps_total"),
-                                 .microbatches = static_cast<int>(of.Count("splitft_job_microbatches")),
+                                 .microbatches = of.Small("splitft_job_microbatches"),
                                  .seconds = of("splitft_job_last_step_seconds total"),
                                  .server_forward_seconds = of("splitft_job_last_step_seconds forward"),
                                  .server_backward_seconds = of("splitft_job_last_step_seconds backward"),
@@ -194,20 +204,20 @@ absl::StatusOr<scheduler::StepFigures> FiguresOf(const JobSamples& samples, cons
       return absl::StrCat(metric, " ", client.name, *phase == '\0' ? "" : " ", phase);
     };
     constexpr char kSeconds[] = "splitft_client_last_step_seconds";
-    figures.clients.push_back({.name = client.name,
-                               .choice = {.cut_layer = static_cast<int>(of.Count(key("splitft_client_cut_layer"))),
-                                          .codec = CodecOf(samples, client.name)},
-                               .tokens = of.Count(key("splitft_client_last_step_tokens")),
-                               .head_forward_seconds = of(key(kSeconds, "forward")),
-                               .tail_seconds = of(key(kSeconds, "tail")),
-                               .head_backward_seconds = of(key(kSeconds, "backward")),
-                               .link = {.up_bytes_per_second = of(key("splitft_client_uplink_bytes_per_second")),
-                                        .down_bytes_per_second = of(key("splitft_client_downlink_bytes_per_second")),
-                                        .round_trip_seconds = of(key("splitft_client_round_trip_seconds"))},
-                               .loss = of(key("splitft_client_loss")),
-                               .memory_bytes = of.Count(key("splitft_client_peak_memory_bytes")),
-                               .memory_limit_bytes = of.Count(key("splitft_client_memory_limit_bytes")),
-                               .cut_limit = static_cast<int>(of.Count(key("splitft_client_cut_limit")))});
+    figures.clients.push_back(
+        {.name = client.name,
+         .choice = {.cut_layer = of.Small(key("splitft_client_cut_layer")), .codec = CodecOf(samples, client.name)},
+         .tokens = of.Count(key("splitft_client_last_step_tokens")),
+         .head_forward_seconds = of(key(kSeconds, "forward")),
+         .tail_seconds = of(key(kSeconds, "tail")),
+         .head_backward_seconds = of(key(kSeconds, "backward")),
+         .link = {.up_bytes_per_second = of(key("splitft_client_uplink_bytes_per_second")),
+                  .down_bytes_per_second = of(key("splitft_client_downlink_bytes_per_second")),
+                  .round_trip_seconds = of(key("splitft_client_round_trip_seconds"))},
+         .loss = of(key("splitft_client_loss")),
+         .memory_bytes = of.Count(key("splitft_client_peak_memory_bytes")),
+         .memory_limit_bytes = of.Count(key("splitft_client_memory_limit_bytes")),
+         .cut_limit = of.Small(key("splitft_client_cut_limit"))});
   }
   SPLITFT_RETURN_IF_ERROR(of.status());
   return figures;

@@ -103,7 +103,7 @@ Json Scheduled() {
                     {"number", Count("Which one it was; each is greater than those before.")},
                     {"state", Word("Preparing: clients load what they lack.", {"Preparing", "Applied", "Refused"})},
                     {"step", Count("Steps that were done before it came into force, or was refused.")},
-                    {"message", Text("Why it was refused, or why it changed what all clients share.", kLongestMessage)},
+                    {"message", Text("Why it was refused.", kLongestMessage)},
                 });
 }
 

@@ -58,7 +58,9 @@ const std::vector<Reason>& EventReasons() {
   static const std::vector<Reason> reasons = {
       {"PlanApplied", "Normal",
        "A client's cut or codec, or all clients' microbatches were changed, and why (spec.scheduling)."},
-      {"PlanRefused", "Warning", "A change of cuts or codecs was not made, and why; the job goes on as it was."},
+      {"PlanRefused", "Warning",
+       "A change of cuts, codecs or microbatches was not made, or was undone for a client that was lost under it, and "
+       "why."},
       {"WorkerRestarted", "Warning", "A client's pod was lost or failed; its successor is made."},
       {"AggregatorRestarted", "Warning", "Likewise of the aggregator."},
       {"ChildRepaired", "Warning", "Somebody had changed an object of the job; it is as it should be again."},

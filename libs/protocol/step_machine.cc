@@ -101,12 +101,7 @@ absl::Status StepMachine::BeginStep(uint64_t step, uint32_t attempt, uint32_t mi
   if (microbatches == 0) {
     return absl::InvalidArgumentError("microbatches is 0; expected at least 1");
   }
-  std::swap(microbatches, microbatches_);
-  absl::Status status = Begin(Phase::kStep, step, attempt);
-  if (!status.ok()) {
-    std::swap(microbatches, microbatches_);
-  }
-  return status;
+  return Begin(Phase::kStep, step, attempt, microbatches);
 }
 
 absl::Status StepMachine::BeginEvaluation(uint64_t step, uint32_t attempt, std::vector<uint32_t> batches) {
@@ -115,14 +110,14 @@ absl::Status StepMachine::BeginEvaluation(uint64_t step, uint32_t attempt, std::
                                                    options_.clients.size(), " clients"));
   }
   std::swap(batches, eval_batches_);
-  absl::Status status = Begin(Phase::kEvaluation, step, attempt);
+  absl::Status status = Begin(Phase::kEvaluation, step, attempt, microbatches_);
   if (!status.ok()) {
     std::swap(batches, eval_batches_);
   }
   return status;
 }
 
-absl::Status StepMachine::Begin(Phase phase, uint64_t step, uint32_t attempt) {
+absl::Status StepMachine::Begin(Phase phase, uint64_t step, uint32_t attempt, uint32_t microbatches) {
   const char* what = phase == Phase::kStep ? "step " : "evaluation after step ";
   const std::optional<uint64_t>& last = phase == Phase::kStep ? last_step_ : last_evaluation_;
   if (attempt < attempt_) {
@@ -143,6 +138,7 @@ absl::Status StepMachine::Begin(Phase phase, uint64_t step, uint32_t attempt) {
   phase_ = phase;
   step_ = step;
   attempt_ = attempt;
+  microbatches_ = microbatches;
   (phase == Phase::kStep ? last_step_ : last_evaluation_) = step;
   Reset();
   return absl::OkStatus();
@@ -156,7 +152,7 @@ absl::Status StepMachine::Restart(uint32_t attempt) {
     return absl::FailedPreconditionError(
         absl::StrCat("cannot start step ", step_, " over in attempt ", attempt, "; expected more than ", attempt_));
   }
-  return Begin(phase_, step_, attempt);
+  return Begin(phase_, step_, attempt, microbatches_);
 }
 
 void StepMachine::Reset() {

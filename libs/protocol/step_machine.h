@@ -111,7 +111,7 @@ class StepMachine {
 
   explicit StepMachine(Options options);
 
-  absl::Status Begin(Phase phase, uint64_t step, uint32_t attempt);
+  absl::Status Begin(Phase phase, uint64_t step, uint32_t attempt, uint32_t microbatches);
   void Reset();
   uint32_t Batches(size_t client) const;
   // Nothing: the key is of the phase in progress.

@@ -68,6 +68,7 @@ control::Plan MessageOf(const Plan& plan, uint64_t number, const std::string& jo
   message.set_seconds_now(plan.seconds_now);
   message.set_seconds_then(plan.seconds_then);
   message.set_microbatches(plan.microbatches);
+  message.set_microbatches_now(plan.now.microbatches);
   message.set_reason(plan.reason);
   for (const Change& change : plan.changes) {
     control::ClientPlan& client = *message.add_clients();

@@ -43,7 +43,8 @@ struct Fleet {
   int trunk_end = 1;  // one past the trunk's last block: a client with cut k leaves it trunk_end - k blocks
   int64_t hidden_size = 1;
   int64_t adapter_bytes = 0;  // of one block, as they travel
-  int most_microbatches = 1;  // that the smallest batch allows
+  int smallest_batch = 1;     // sequences
+  int most_microbatches = 1;  // at most as many
   bool server_labels = false;
   bool client_gradients = true;
 };

@@ -132,7 +132,8 @@ Fleet CostWindow::FitOf(size_t begin, size_t end) const {
   fleet.trunk_end = TrunkEnd();
   fleet.hidden_size = shape_.hidden_size;
   fleet.adapter_bytes = shape_.adapter_bytes;
-  fleet.most_microbatches = spec::SmallestBatch(job_);
+  fleet.smallest_batch = spec::SmallestBatch(job_);
+  fleet.most_microbatches = fleet.smallest_batch;
   fleet.server_labels = job_.split.labels == spec::LabelSide::kServer;
   fleet.client_gradients = job_.split.train_client;
   for (size_t i = 0; i < job_.clients.size(); ++i) {

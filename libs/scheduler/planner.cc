@@ -24,7 +24,7 @@ constexpr int kRoundsBarred = 20;
 constexpr int kMostRoundsRestrained = 320;
 // How much of its doubt a round leaves: half is gone after some 14.
 constexpr double kDoubtKept = 0.95;
-// How many of the choices that the job was run by are remembered.
+// How many of the arrangements that the job was run by are remembered.
 constexpr size_t kMostTried = 8;
 
 bool AreRunAlike(const StepFigures& a, const StepFigures& b) {
@@ -52,6 +52,10 @@ void Planner::Observe(const StepFigures& figures) {
   if (figures.clients.size() != job_.clients.size()) {
     wrong_ = absl::StrCat("step ", figures.step, " has figures of ", figures.clients.size(), " clients; the job has ",
                           job_.clients.size());
+  }
+  if (const int smallest = spec::SmallestBatch(job_); wrong_.empty() && figures.microbatches > smallest) {
+    wrong_ = absl::StrCat("step ", figures.step, ": microbatches is ", figures.microbatches,
+                          "; the smallest batch has ", smallest);
   }
   // The first step also loads and touches everything for the first time, and one that was started over waited for
   // somebody.
@@ -148,20 +152,7 @@ std::optional<Plan> Planner::Decide() {
   if (job_.scheduling.policy != spec::SchedulingPolicy::kSplitFt && !Pays(plan, next)) {
     return std::nullopt;
   }
-  const Reasons reasons(fleet);
-  if (plan.microbatches != 0) {
-    plan.reason = reasons.OfMicrobatches(now, next.microbatches);
-  }
-  for (size_t i = 0; i < next.clients.size(); ++i) {
-    const Choice& from = now.clients[i];
-    const Choice& to = next.clients[i];
-    plan.names.push_back(job_.clients[i].name);
-    if (!(to == from)) {
-      plan.changes.push_back(
-          {.client = job_.clients[i].name, .from = from, .to = to, .reason = reasons.Of(i, from, to)});
-    }
-  }
-  plan.fleet = fleet;
+  Explain(next, fleet, &plan);
   former_ = now;
   former_seconds_ = predicted_seconds_;
   seemed_to_pay_ = false;
@@ -172,19 +163,44 @@ std::optional<Plan> Planner::Decide() {
   return plan;
 }
 
+void Planner::Explain(const Arrangement& next, const Fleet& fleet, Plan* plan) const {
+  const Reasons reasons(fleet);
+  if (plan->microbatches != 0) {
+    plan->reason = reasons.OfMicrobatches(plan->now, plan->microbatches);
+  }
+  for (size_t i = 0; i < next.clients.size(); ++i) {
+    const Choice& from = plan->now.clients[i];
+    const Choice& to = next.clients[i];
+    plan->names.push_back(job_.clients[i].name);
+    if (!(to == from)) {
+      plan->changes.push_back(
+          {.client = job_.clients[i].name, .from = from, .to = to, .reason = reasons.Of(i, from, to)});
+    }
+  }
+  plan->fleet = fleet;
+}
+
 void Planner::Judge(const Arrangement& now) {
-  if (job_.scheduling.policy != spec::SchedulingPolicy::kMakespan ||
-      predicted_seconds_ < (1 - kLeastGain) * former_seconds_) {
+  if (!IsAfterSeconds(former_seconds_) || predicted_seconds_ < (1 - kLeastGain) * former_seconds_) {
     return;
   }
+  bool raised = false;
   for (size_t i = 0; i < now.clients.size(); ++i) {
     if (const int former = former_.clients[i].cut_layer; now.clients[i].cut_layer > former) {
       Tighten(former, &cut_restraints_[i]);
+      raised = true;
     }
   }
-  if (now.microbatches > former_.microbatches) {
-    Tighten(former_.microbatches, &microbatch_restraint_);
+  // Cuts are the likelier cause. Where they were not, microbatches are tried, and judged, alone.
+  if (!raised && now.microbatches > former_.microbatches) {
+    Tighten(predicted_seconds_ > former_seconds_ ? former_.microbatches : now.microbatches, &microbatch_restraint_);
   }
+}
+
+bool Planner::IsAfterSeconds(double seconds) const {
+  const bool late = seconds > job_.scheduling.step_seconds * (1 + kLeastGain);
+  return job_.scheduling.policy == spec::SchedulingPolicy::kMakespan ||
+         (job_.scheduling.policy == spec::SchedulingPolicy::kBudget && late);
 }
 
 void Planner::Tighten(int most, Restraint* restraint) const {
@@ -211,10 +227,10 @@ Arrangement Planner::Next(const Fleet& fleet, const Arrangement& now, double cor
   spec::Scheduling scheduling = job_.scheduling;
   scheduling.step_seconds /= correction;
   Arrangement best = Choose(scheduling, {.fleet = fleet, .now = now, .losses = losses, .codecs = codecs_});
-  if (job_.scheduling.policy != spec::SchedulingPolicy::kMakespan) {
+  double least = CorrectionOf(best, correction) * Predict(fleet, best).seconds;
+  if (!IsAfterSeconds(least)) {
     return best;
   }
-  double least = CorrectionOf(best, correction) * Predict(fleet, best).seconds;
   for (const Tried& tried : tried_) {
     const std::vector<Choice>& choices = tried.arrangement.clients;
     const bool allowed =
@@ -259,8 +275,7 @@ void Planner::Remember(const Arrangement& arrangement, double correction) {
 
 bool Planner::Pays(const Plan& plan, const Arrangement& next) {
   // A plan is judged by what its policy is after. Budget's own limit may force one that saves nothing.
-  const bool of_server = job_.scheduling.policy == spec::SchedulingPolicy::kBudget &&
-                         plan.seconds_now <= job_.scheduling.step_seconds * (1 + kLeastGain);
+  const bool of_server = !IsAfterSeconds(plan.seconds_now);
   // What was measured where the job was before is not in doubt.
   const double doubt = WasTried(next) ? 0 : doubt_;
   const double least = std::max({kLeastGain, window_.GainMargin(next, of_server), doubt});
@@ -278,7 +293,7 @@ bool Planner::Pays(const Plan& plan, const Arrangement& next) {
     holding_ = absl::StrCat("another plan would gain ", share(gain), " of a step; it is looked at once more");
     return false;
   }
-  // What it costs: the clients load blocks, which disturbs a step or so.
+  // What it costs: where clients load blocks, a step or so is disturbed.
   int64_t steps = int64_t{job_.scheduling.payback_rounds} * job_.scheduling.round_steps;
   if (const int64_t total = window_.newest().total_steps; total > 0) {
     steps = std::min(steps, total - plan.step);

@@ -63,7 +63,8 @@ class Planner {
   const std::string& unknown() const { return wrong_; }
   // Why the last Decide changed nothing; empty where there is nothing to be said. For people.
   const std::string& holding() const { return holding_; }
-  // A step's seconds as predicted for the choices in force, corrected by what was measured; 0 before the first figures.
+  // A step's seconds as predicted for the arrangement in force, corrected by what was measured; 0 before the first
+  // figures.
   double predicted_seconds() const { return predicted_seconds_; }
 
  private:
@@ -75,13 +76,17 @@ class Planner {
   bool WasTried(const Arrangement& arrangement) const;
   bool IsBarred(const Arrangement& arrangement) const;
   void Remember(const Arrangement& arrangement, double correction);
-  // The best of what the policy says and, for Makespan, of what was tried before.
+  // What the policy says; where a shorter step is what it is after, the best of that and of what was tried before.
   Arrangement Next(const Fleet& fleet, const Arrangement& now, double correction) const;
   bool Pays(const Plan& plan, const Arrangement& next);
   std::optional<Plan> Hold(std::string why);
-  // Whether the last plan made the step shorter; where it did not, what it raised (cuts, microbatches) keeps below
+  // What goes into `plan` of how it gets to `next`, and why.
+  void Explain(const Arrangement& next, const Fleet& fleet, Plan* plan) const;
+  // Whether the last plan made the step shorter; where it did not, what it raised (cuts, else microbatches) keeps below
   // that.
   void Judge(const Arrangement& now);
+  // Whether a shorter step than `seconds` is what the policy is after.
+  bool IsAfterSeconds(double seconds) const;
   // Keeps clients below the cuts, and all below the microbatches, that did not pay.
   void Restrain(Fleet* fleet) const;
 
@@ -91,7 +96,7 @@ class Planner {
   int64_t last_step_ = 0;     // that figures came of
   int64_t attempt_ = 0;       // likewise
   int64_t decided_step_ = 0;  // that Decide was asked at
-  int fresh_ = 0;             // steps seen since the choices were last changed
+  int fresh_ = 0;             // steps seen since the arrangement last was another
   struct Tried {
     Arrangement arrangement;
     double correction = 1;

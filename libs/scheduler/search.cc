@@ -351,11 +351,12 @@ int FewestMicrobatches(const Fleet& fleet, Arrangement arrangement, int now, dou
   if (will_do(now)) {
     return now;
   }
-  int fewest = 1;
-  while (fewest < fleet.most_microbatches && !will_do(fewest)) {
-    fewest = std::min(2 * fewest, fleet.most_microbatches);
+  for (int fewest = 1; fewest < fleet.most_microbatches; ++fewest) {
+    if (fleet.smallest_batch % fewest == 0 && will_do(fewest)) {
+      return fewest;
+    }
   }
-  return fewest;
+  return fleet.most_microbatches;
 }
 
 Arrangement KeepWhatMayStay(const Fleet& fleet, const Arrangement& now, Arrangement best, double slack) {

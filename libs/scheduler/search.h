@@ -17,8 +17,8 @@ Arrangement LeastSeconds(const Fleet& fleet, std::span<const spec::Codec> codecs
 Arrangement LeastServerSeconds(const Fleet& fleet, std::span<const spec::Codec> codecs, int microbatches,
                                double seconds);
 
-// The fewest microbatches with which these choices take at most `seconds` a step, of powers of two and the most that
-// the fleet allows; `now`, where that will do. The most where nothing will.
+// The fewest microbatches with which these choices take at most `seconds` a step, of those that divide the smallest
+// batch into equal parts; `now`, where that will do. The most that the fleet allows where nothing will.
 int FewestMicrobatches(const Fleet& fleet, Arrangement arrangement, int now, double seconds);
 
 // `best` with as many of `now`'s choices as cost together no more than `slack` (0.01: 1 %) of best's step: what need

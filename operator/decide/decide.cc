@@ -118,8 +118,11 @@ void AnnouncePlan(const JobSnapshot& snapshot, Plan* plan) {
                                .note = absl::StrCat("client ", client.name, ": ", client.reason)});
     }
   }
-  if (now.state == "APPLIED" && now.number > told && !now.message.empty()) {
-    plan->notices.push_back({.warning = false, .reason = "PlanApplied", .action = "Plan", .note = now.message});
+  if (const ProgressView& progress = *snapshot.progress; progress.microbatches_plan > told) {
+    plan->notices.push_back({.warning = false,
+                             .reason = "PlanApplied",
+                             .action = "Plan",
+                             .note = absl::StrCat("all clients: ", progress.microbatches_reason)});
   }
   const bool undone = now.number == number && state == "Applied";  // a client was lost under it
   if (now.state == "REFUSED" && (now.number > told || undone)) {

@@ -53,7 +53,7 @@ struct PlanView {
   uint64_t number = 0;
   std::string state;  // as in control.proto: APPLIED
   int64_t step = 0;
-  std::string message;  // why it was refused; of one that was applied, why it changed what all clients share
+  std::string message;  // why it was refused
 };
 
 // What the aggregator says of the job (control.proto).
@@ -65,7 +65,9 @@ struct ProgressView {
   std::optional<double> eval_loss;
   double step_seconds = 0;
   int64_t step_tokens = 0;
-  int microbatches = 0;  // of that step
+  int microbatches = 0;             // of that step
+  uint64_t microbatches_plan = 0;   // that they are of; 0: the manifest
+  std::string microbatches_reason;  // and why
   std::vector<ClientProgress> clients;
   std::optional<PlanView> plan;  // nothing: there was none
   std::string message;           // of FAILED: why

@@ -209,6 +209,8 @@ void AddProgress(const JobSnapshot& snapshot, const Outcome& outcome, Json* stat
     figures["loss"] = absl::StrFormat("%.4f", progress.loss);
     figures["tokensPerSecond"] = TokensPerSecond(progress);
     figures["remainingSeconds"] = RemainingSeconds(progress);
+  }
+  if (progress.microbatches > 0) {
     figures["microbatches"] = progress.microbatches;
   }
   if (progress.eval_loss.has_value()) {

@@ -27,6 +27,7 @@ inline scheduler::Fleet RandomFleet(uint64_t seed, int clients, int blocks) {
                          .trunk_end = blocks,
                          .hidden_size = 768,
                          .adapter_bytes = 100'000,
+                         .smallest_batch = 12,
                          .most_microbatches = static_cast<int>(one_of(1, 1, 2, 4)),
                          .server_labels = below(4) == 0,
                          .client_gradients = true};

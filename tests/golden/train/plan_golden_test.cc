@@ -164,6 +164,8 @@ TEST_F(Plans, LossesInBetweenChangeNothing) {
         Run(test, {.rejoin_patience = std::chrono::seconds(60), .fate = fate, .next_plan = RandomPlans(test, seed)});
     EXPECT_THAT(found.losses, Pointwise(DoubleNear(kTolerance), expected.losses));
     EXPECT_GT(losses, 10);
+    EXPECT_GT(Divisions(found), 1);
+    ExpectWaitsAreSomebodys(found);
     EXPECT_GT(Moves(found), 4) << "some cuts are not raised again";
   }
 }
@@ -289,6 +291,58 @@ TEST_F(Plans, AClientThatIsLostUnderAHigherCutComesBackToItsFormerOne) {
   EXPECT_EQ(found.events.back().clients(0).cut_layer(), 2);
   EXPECT_EQ(found.events.back().clients(0).cut_limit(), 2);
   EXPECT_EQ(found.events.back().plan().state(), control::PlanState::REFUSED);
+}
+
+// Other microbatches in between are no reason to forget that the cut is on trial; they stay when it is undone.
+TEST_F(Plans, OtherMicrobatchesLeaveAHigherCutOnTrial) {
+  TrainingCase test = Case(1);
+  test.steps = 20;
+  test.microbatches = 1;
+  const LocalJobResult expected = Run(test);
+  int deaths = 0;
+  int cut = 0;
+  uint64_t prepares = 0;
+  const auto fate = [&](const protocol::Frame& frame, bool up) {
+    const auto* assignment = std::get_if<protocol::Assignment>(&frame.body);
+    prepares += frame.key.kind == protocol::FrameKind::kPrepare ? 1 : 0;
+    if (frame.key.client != test.clients[0].name) {
+      return Fate::kLives;
+    }
+    if (assignment != nullptr && frame.key.kind == protocol::FrameKind::kStepBegin) {
+      cut = assignment->cut_layer;
+    }
+    const bool dies = up && frame.key.kind == protocol::FrameKind::kHiddenUp && cut > 2 && frame.key.step >= 9;
+    deaths += dies ? 1 : 0;
+    return dies ? Fate::kBreaks : Fate::kLives;
+  };
+  uint64_t asked = 0;
+  const auto plans = [&]() -> std::optional<control::Plan> {
+    control::Plan plan;
+    plan.set_number(++asked);
+    if (asked == 1 || asked == 3) {
+      control::ClientPlan& wanted = *plan.add_clients();
+      wanted.set_name(test.clients[0].name);
+      wanted.set_cut_layer(asked == 1 ? 2 : 3);
+    } else if (asked == 6) {
+      plan.set_microbatches(2);
+      plan.set_reason("why not");
+    } else {
+      return std::nullopt;
+    }
+    return plan;
+  };
+  const LocalJobResult found =
+      Run(test, {.rejoin_patience = std::chrono::seconds(60), .fate = fate, .next_plan = plans});
+  EXPECT_EQ(deaths, 1);
+  EXPECT_LE(prepares, 2U) << "nobody prepares for microbatches";
+  EXPECT_THAT(found.losses, Pointwise(DoubleNear(kTolerance), expected.losses));
+  ASSERT_FALSE(found.events.empty());
+  const control::JobEvent& last = found.events.back();
+  EXPECT_EQ(last.clients(0).cut_layer(), 2);
+  EXPECT_EQ(last.clients(0).cut_limit(), 2);
+  EXPECT_EQ(last.figures().microbatches(), 2);
+  EXPECT_EQ(last.microbatches_plan(), 6U);
+  EXPECT_EQ(last.microbatches_reason(), "why not");
 }
 
 class CodecPlans : public Plans, public ::testing::WithParamInterface<std::string> {};

@@ -208,16 +208,10 @@ TEST_F(Decides, TheAggregatorsOwnWordIsTheCause) {
   EXPECT_EQ(FailedMessage(), "client bank: loss is nan");
 }
 
-// A plan is told once, whoever leads: the status remembers it.
-TEST_F(Decides, APlanIsShownAndToldOnce) {
-  Begin();
-  c().Train(12);
-  ProgressView progress{.phase = "TRAINING", .step = 12, .total_steps = 100, .changed = c().now()};
-  progress.clients = {{.name = "hospital", .connected = true, .cut_layer = 2},
-                      {.name = "bank", .connected = true, .cut_layer = 1, .plan = 3, .reason = "slow: cut 2 -> 1"}};
-  progress.plan = PlanView{.number = 3, .state = "APPLIED", .step = 10, .message = ""};
-  c().set_progress(progress);
-  const auto told = [&] {
+class DecidesOnPlans : public Decides {
+ protected:
+  // The events that tell of plans.
+  std::vector<std::string> Told() {
     std::vector<std::string> notes;
     for (const Notice& notice : c().notices()) {
       if (notice.reason == "PlanApplied" || notice.reason == "PlanRefused") {
@@ -225,7 +219,18 @@ TEST_F(Decides, APlanIsShownAndToldOnce) {
       }
     }
     return notes;
-  };
+  }
+};
+
+// A plan is told once, whoever leads: the status remembers it.
+TEST_F(DecidesOnPlans, AreShownAndToldOnce) {
+  Begin();
+  c().Train(12);
+  ProgressView progress{.phase = "TRAINING", .step = 12, .total_steps = 100, .changed = c().now()};
+  progress.clients = {{.name = "hospital", .connected = true, .cut_layer = 2},
+                      {.name = "bank", .connected = true, .cut_layer = 1, .plan = 3, .reason = "slow: cut 2 -> 1"}};
+  progress.plan = PlanView{.number = 3, .state = "APPLIED", .step = 10, .message = ""};
+  c().set_progress(progress);
   c().Settle();
   EXPECT_EQ(c().status()["plan"], Json({{"number", 3}, {"state", "Applied"}, {"step", 10}, {"message", ""}}));
   EXPECT_EQ(c().status()["clients"][0]["reason"], "slow: cut 2 -> 1");
@@ -233,11 +238,35 @@ TEST_F(Decides, APlanIsShownAndToldOnce) {
   c().ChangeLeader();
   c().set_progress(progress);
   c().Settle();
-  EXPECT_THAT(told(), testing::ElementsAre("client bank: slow: cut 2 -> 1"));
+  EXPECT_THAT(Told(), testing::ElementsAre("client bank: slow: cut 2 -> 1"));
   progress.plan = PlanView{.number = 4, .state = "REFUSED", .step = 12, .message = "client bank: no memory"};
   c().set_progress(progress);
   c().Settle();
-  EXPECT_THAT(told(), testing::ElementsAre("client bank: slow: cut 2 -> 1", "before step 13: client bank: no memory"));
+  EXPECT_THAT(Told(), testing::ElementsAre("client bank: slow: cut 2 -> 1", "before step 13: client bank: no memory"));
+}
+
+// Also where the next plan is under way by the time that this one is heard of.
+TEST_F(DecidesOnPlans, TellOfMicrobatchesOnce) {
+  Begin();
+  c().Train(12);
+  ProgressView progress{.phase = "TRAINING",
+                        .step = 12,
+                        .total_steps = 100,
+                        .microbatches = 4,
+                        .microbatches_plan = 3,
+                        .microbatches_reason = "idle: microbatches 1 -> 4",
+                        .changed = c().now()};
+  progress.plan = PlanView{.number = 4, .state = "PREPARING", .step = 0, .message = ""};
+  c().set_progress(progress);
+  c().Settle();
+  EXPECT_EQ(c().status()["progress"]["microbatches"], 4);
+  c().ChangeLeader();
+  for (const char* state : {"PREPARING", "REFUSED"}) {
+    progress.plan->state = state;
+    c().set_progress(progress);
+    c().Settle();
+  }
+  EXPECT_THAT(Told(), testing::ElementsAre("all clients: idle: microbatches 1 -> 4", "before step 1: "));
 }
 
 TEST_F(Decides, AFinishedJobIsDeletedAfterItsTimeToLive) {
