@@ -143,7 +143,7 @@ void VisitTraining(FieldVisitor& v, Training& training) {
   v.Integer(
       {"microbatches",
        "Parts that a batch is divided into, so that client, wire and server work at once; with Makespan and Budget "
-       "what the job begins with."},
+       "what the job begins with, and the fewest."},
       {1, kMostSequences}, training.microbatches);
   v.Integer({"sequenceLength", "Tokens per sequence; longer samples are cut."}, {2, 1'048'576},
             training.sequence_length);
