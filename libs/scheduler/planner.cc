@@ -24,6 +24,8 @@ constexpr int kRoundsBarred = 20;
 constexpr int kMostRoundsRestrained = 320;
 // How much of its doubt a round leaves: half is gone after some 14.
 constexpr double kDoubtKept = 0.95;
+// By which factor the prediction for one arrangement may change while the fleet is still taken for the same.
+constexpr double kSameFleet = 1.25;
 // How many of the arrangements that the job was run by are remembered.
 constexpr size_t kMostTried = 8;
 
@@ -121,8 +123,9 @@ std::optional<Plan> Planner::Decide() {
   Fleet fleet = window_.Fit();
   const Arrangement now = window_.Now();
   const double correction = window_.Correction(fleet);
-  Remember(now, correction);
   const Prediction before = Predict(fleet, now);
+  Forget(fleet);
+  Remember(now, correction, before.seconds);
   predicted_seconds_ = correction * before.seconds;
   if (const double promised = std::exchange(promised_, 0); promised > 0) {
     doubt_ = std::max(doubt_, (predicted_seconds_ - promised) / predicted_seconds_);
@@ -265,9 +268,16 @@ bool Planner::IsBarred(const Arrangement& arrangement) const {
   });
 }
 
-void Planner::Remember(const Arrangement& arrangement, double correction) {
+void Planner::Forget(const Fleet& fleet) {
+  std::erase_if(tried_, [&](const Tried& tried) {
+    const double ratio = Predict(fleet, tried.arrangement).seconds / tried.predicted_seconds;
+    return ratio > kSameFleet || ratio < 1 / kSameFleet;
+  });
+}
+
+void Planner::Remember(const Arrangement& arrangement, double correction, double predicted_seconds) {
   std::erase_if(tried_, [&](const Tried& tried) { return tried.arrangement == arrangement; });
-  tried_.push_back({arrangement, correction});
+  tried_.push_back({arrangement, correction, predicted_seconds});
   if (tried_.size() > kMostTried) {
     tried_.erase(tried_.begin());
   }

@@ -75,7 +75,9 @@ class Planner {
   double CorrectionOf(const Arrangement& arrangement, double otherwise) const;
   bool WasTried(const Arrangement& arrangement) const;
   bool IsBarred(const Arrangement& arrangement) const;
-  void Remember(const Arrangement& arrangement, double correction);
+  void Remember(const Arrangement& arrangement, double correction, double predicted_seconds);
+  // What was measured of a fleet that was another says nothing any more.
+  void Forget(const Fleet& fleet);
   // What the policy says; where a shorter step is what it is after, the best of that and of what was tried before.
   Arrangement Next(const Fleet& fleet, const Arrangement& now, double correction) const;
   bool Pays(const Plan& plan, const Arrangement& next);
@@ -100,6 +102,7 @@ class Planner {
   struct Tried {
     Arrangement arrangement;
     double correction = 1;
+    double predicted_seconds = 0;  // without it
   };
   struct Barred {
     Arrangement arrangement;

@@ -99,7 +99,7 @@ std::string Reasons::OfMicrobatches(const Arrangement& now, int to) const {
   const int from = now.microbatches;
   const std::string change = absl::StrCat("microbatches ", from, " -> ", to);
   if (to < from) {
-    return absl::StrCat("more parts did not pay: ", change);
+    return absl::StrCat("no slower when it was measured: ", change);
   }
   // Of infinitely many, the step is what the busiest does, and what does not overlap.
   constexpr int kMany = 1 << 20;

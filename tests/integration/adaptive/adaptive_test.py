@@ -98,7 +98,9 @@ class AdaptiveTest(unittest.TestCase):
 
         def swap():
             fleet.set_cores("hospital", FAST)
-            fleet.set_cores("factory", SLOW)
+            subprocess.run([EXAMPLE.parent / "throttle.sh", "factory", str(SLOW)], check=True)  # as README has it
+
+        self.addCleanup(lambda: [group.rmdir() for group in Path("/sys/fs/cgroup").glob("**/splitft-factory")])
 
         adaptive = Job(fleet, self.folder / "adaptive", "Makespan", {SWAP: swap})
         before, after = adaptive.cuts(SWAP), adaptive.cuts(SWAP + 1 + 4 * ROUND)
