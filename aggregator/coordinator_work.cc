@@ -229,6 +229,9 @@ control::JobEvent Coordinator::Event(control::Phase phase) const {
     client->set_awaited_seconds(member.awaited_seconds);
     client->set_peak_memory_bytes(member.report.peak_memory_bytes);
     client->set_memory_limit_bytes(member.report.memory_limit_bytes);
+    client->set_cpu_seconds(member.report.cpu_seconds);
+    client->set_throttled_seconds(member.report.throttled_seconds);
+    client->set_cpu_quota(member.report.cpu_quota);
     client->set_up_bytes_per_second(member.wire.link().up_bytes_per_second);
     client->set_down_bytes_per_second(member.wire.link().down_bytes_per_second);
     client->set_round_trip_seconds(member.wire.link().round_trip_seconds);

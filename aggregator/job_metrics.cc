@@ -95,7 +95,12 @@ JobMetrics::JobMetrics(telemetry::Metrics& metrics, std::string name_space, std:
       client_memory_(
           metrics.AddGauge({"splitft_client_peak_memory_bytes", "The most that its worker has used.", OfClient()})),
       client_memory_limit_(
-          metrics.AddGauge({"splitft_client_memory_limit_bytes", "What its worker may use; 0: unknown.", OfClient()})) {
+          metrics.AddGauge({"splitft_client_memory_limit_bytes", "What its worker may use; 0: unknown.", OfClient()})),
+      client_cpu_(metrics.AddGauge({"splitft_client_last_step_cpu_seconds",
+                                    "What it used of processors in the last step, added up over them.", OfClient()})),
+      client_throttled_(metrics.AddGauge(
+          {"splitft_client_last_step_throttled_seconds", "Likewise, that its CPU quota held it back.", OfClient()})),
+      client_quota_(metrics.AddGauge({"splitft_client_cpu_quota_cores", "Its CPU quota; 0: none.", OfClient()})) {
   // There from the beginning, so that a first one is seen as an increase.
   steps_.Increment({name_space_, job_}, 0);
   discarded_energy_.Set({name_space_, job_}, 0);
@@ -186,6 +191,9 @@ void JobMetrics::TakeClient(const control::ClientState& client, bool step) {
   client_round_trip_.Set(labels, client.round_trip_seconds());
   client_memory_.Set(labels, static_cast<double>(client.peak_memory_bytes()));
   client_memory_limit_.Set(labels, static_cast<double>(client.memory_limit_bytes()));
+  client_cpu_.Set(labels, client.cpu_seconds());
+  client_throttled_.Set(labels, client.throttled_seconds());
+  client_quota_.Set(labels, client.cpu_quota());
 }
 
 void JobMetrics::Decided(const control::PlanState& state) const {

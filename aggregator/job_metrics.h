@@ -68,6 +68,9 @@ class JobMetrics {
   const telemetry::Gauge client_round_trip_;
   const telemetry::Gauge client_memory_;
   const telemetry::Gauge client_memory_limit_;
+  const telemetry::Gauge client_cpu_;
+  const telemetry::Gauge client_throttled_;
+  const telemetry::Gauge client_quota_;
 };
 
 }  // namespace splitft::aggregator

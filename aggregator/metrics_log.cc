@@ -25,6 +25,9 @@ Json ClientJson(const control::ClientState& client) {
   json["head_backward_seconds"] = client.head_backward_seconds();
   json["wait_seconds"] = client.wait_seconds();
   json["awaited_seconds"] = client.awaited_seconds();
+  json["cpu_seconds"] = client.cpu_seconds();
+  json["throttled_seconds"] = client.throttled_seconds();
+  json["cpu_quota"] = client.cpu_quota();
   json["bytes_up"] = client.bytes_up();
   json["bytes_down"] = client.bytes_down();
   // A protobuf map has no order; a line must not change from run to run.

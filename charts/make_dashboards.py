@@ -95,6 +95,10 @@ DASHBOARDS = [
         ("Memory", "bytes", [
             (f"splitft_client_peak_memory_bytes{{{CLIENT}}}", "{{client}} peak"),
             (f"splitft_client_memory_limit_bytes{{{CLIENT}}} > 0", "{{client}} limit")]),
+        ("Processors, of the last step", "s", [
+            (f"splitft_client_last_step_cpu_seconds{{{CLIENT}}}", "{{client}} used"),
+            (f"splitft_client_last_step_throttled_seconds{{{CLIENT}}}", "{{client}} held back by its CPU limit")]),
+        ("CPU limit", "short", [(f"splitft_client_cpu_quota_cores{{{CLIENT}}}", "{{client}} cores, 0: none")]),
         ("Connected", "short", [(f"splitft_client_connected{{{CLIENT}}}", "{{client}}")]),
         ("Times it came back", "short", [(f"splitft_client_rejoins_total{{{CLIENT}}}", "{{client}}")]),
     ]),

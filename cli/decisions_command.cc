@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -13,6 +16,7 @@
 #include "libs/base/file.h"
 #include "libs/base/status_macros.h"
 #include "libs/scheduler/reasons.h"
+#include "nlohmann/json.hpp"
 
 namespace splitft::cli {
 namespace {
@@ -21,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kLargestLog = size_t{256} << 20;
 constexpr char kLog[] = "decisions.jsonl";
+constexpr char kMetrics[] = "metrics.jsonl";
 
 CommandSpec Spec() {
   return {.name = "decisions",
@@ -58,24 +63,54 @@ absl::StatusOr<std::vector<control::Decision>> Parse(const fs::path& path, const
   return decisions;
 }
 
-void AddRows(const control::Decision& decision, TextTable* table) {
-  const control::PlanState& state = decision.state();
-  const std::string plan = std::to_string(state.number() & 0xffffffffU);  // the upper half says which operator led
-  const std::string steps =
-      absl::StrCat(Step(decision.plan().seconds_now()), " -> ", Step(decision.plan().seconds_then()));
-  if (state.state() == control::PlanState::REFUSED) {
-    table->rows.push_back({plan, std::to_string(state.step()), steps, "refused", state.message()});
-    return;
+// Step times by step, of the job's metrics.jsonl; lines that are none are left out.
+std::map<int64_t, double> StepSeconds(const std::string& metrics) {
+  std::map<int64_t, double> seconds;
+  for (const absl::string_view line : absl::StrSplit(metrics, '\n')) {
+    const auto json = nlohmann::json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+    const auto step = json.is_object() ? json.find("step") : json.end();
+    const auto value = json.is_object() ? json.find("seconds") : json.end();
+    if (step != json.end() && value != json.end() && step->is_number_integer() && value->is_number()) {
+      seconds[step->get<int64_t>()] = value->get<double>();
+    }
   }
-  bool first = true;
+  return seconds;
+}
+
+// What a step took between two plans: the median; the first step, in which clients have just changed, is left out.
+double MedianSeconds(const std::map<int64_t, double>& seconds, int64_t after, int64_t until) {
+  std::vector<double> values;
+  for (auto step = seconds.upper_bound(after + 1); step != seconds.end() && step->first <= until; ++step) {
+    values.push_back(step->second);
+  }
+  if (values.empty()) {
+    return 0;
+  }
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// `measured`: seconds of the steps that followed.
+void AddRows(const control::Decision& decision, double measured, TextTable* table) {
+  const control::PlanState& state = decision.state();
+  // The upper half of the number says which operator led.
+  std::vector<std::string> first = {
+      std::to_string(state.number() & 0xffffffffU), std::to_string(state.step()),
+      absl::StrCat(Step(decision.plan().seconds_now()), " -> ", Step(decision.plan().seconds_then())), Step(measured)};
+  const auto add = [&](const std::string& who, const std::string& why) {
+    first.push_back(who);
+    first.push_back(why);
+    table->rows.push_back(std::exchange(first, std::vector<std::string>(4)));
+  };
+  if (state.state() == control::PlanState::REFUSED) {
+    return add("refused", state.message());
+  }
   if (!decision.plan().reason().empty()) {
-    table->rows.push_back({plan, std::to_string(state.step()), steps, "all", decision.plan().reason()});
-    first = false;
+    add("all", decision.plan().reason());
   }
   for (const control::ClientPlan& client : decision.plan().clients()) {
-    table->rows.push_back({first ? plan : "", first ? std::to_string(state.step()) : "", first ? steps : "",
-                           client.name(), client.reason()});
-    first = false;
+    add(client.name(), client.reason());
   }
 }
 
@@ -103,7 +138,7 @@ absl::Status Decisions(const Arguments& arguments, const CommandContext& context
   const fs::path folder = *arguments.positional();
   const fs::path path = folder / kLog;
   absl::StatusOr<std::string> text = ReadFile(path, kLargestLog);
-  if (absl::IsNotFound(text.status()) && fs::exists(folder / "metrics.jsonl")) {
+  if (absl::IsNotFound(text.status()) && fs::exists(folder / kMetrics)) {
     context.out << "nothing was changed (spec.scheduling.policy: Static, or nothing to be gained)\n";
     return absl::OkStatus();
   }
@@ -116,16 +151,20 @@ absl::Status Decisions(const Arguments& arguments, const CommandContext& context
     return absl::OkStatus();
   }
   SPLITFT_ASSIGN_OR_RETURN(const std::vector<control::Decision> decisions, Parse(path, *text));
-  TextTable table{.header = {"PLAN", "STEP", "STEP TIME", "CLIENT", "WHY"},
-                  .right_aligned = {false, true, false, false, false},
+  TextTable table{.header = {"PLAN", "STEP", "PREDICTED STEP", "MEASURED", "CLIENT", "WHY"},
+                  .right_aligned = {false, true, false, true, false, false},
                   .rows = {}};
   TextTable inputs{.header = {"PLAN", "CLIENT", "CUT", "CODEC", "MICROBATCHES", "FORWARD", "BACKWARD", "TAIL", "UP",
                               "DOWN", "ROUND TRIP"},
                    .right_aligned = {false, false, true, false, true, true, true, true, true, true, true},
                    .rows = {}};
-  for (const control::Decision& decision : decisions) {
-    AddRows(decision, &table);
-    AddInputs(decision, &inputs);
+  const absl::StatusOr<std::string> metrics = ReadFile(folder / kMetrics, kLargestLog);
+  const std::map<int64_t, double> seconds = StepSeconds(metrics.value_or(""));
+  for (size_t i = 0; i < decisions.size(); ++i) {
+    const int64_t until =
+        i + 1 < decisions.size() ? decisions[i + 1].state().step() : std::numeric_limits<int64_t>::max();
+    AddRows(decisions[i], MedianSeconds(seconds, decisions[i].state().step(), until), &table);
+    AddInputs(decisions[i], &inputs);
   }
   if (!table.rows.empty()) {
     context.out << FormatTable(table);

@@ -57,9 +57,9 @@ std::string Chart(const std::vector<double>& values) {
   return chart;
 }
 
-void ShowPlans(const simulation::Course& run, std::ostream& out) {
+void ShowPlans(const simulation::Course& run, bool is_static, std::ostream& out) {
   TextTable table{
-      .header = {"STEP", "STEP TIME", "CLIENT", "WHY"}, .right_aligned = {true, false, false, false}, .rows = {}};
+      .header = {"STEP", "PREDICTED STEP", "CLIENT", "WHY"}, .right_aligned = {true, false, false, false}, .rows = {}};
   for (size_t i = 0; i < run.plans.size() && i < kMostPlans; ++i) {
     const scheduler::Plan& plan = run.plans[i];
     const std::string step = std::to_string(plan.step);
@@ -79,7 +79,8 @@ void ShowPlans(const simulation::Course& run, std::ostream& out) {
     }
   }
   if (run.plans.empty()) {
-    out << "No plan would have paid for itself.\n";
+    out << (is_static ? "Policy Static: nothing is planned.\n"
+                      : "No plan, since none was due or would have paid for itself.\n");
     return;
   }
   out << FormatTable(table);
@@ -114,7 +115,7 @@ absl::Status Simulate(const Arguments& arguments, const CommandContext& context)
   const simulation::Course run = simulation::Simulate(fleet);
   context.out << Plural(static_cast<int64_t>(fleet.job.clients.size()), "client") << ", "
               << FormatCount(fleet.job.training.steps) << " steps\n\n";
-  ShowPlans(run, context.out);
+  ShowPlans(run, fleet.job.scheduling.policy == spec::SchedulingPolicy::kStatic, context.out);
   context.out << "\nstep time  " << Chart(run.step_seconds) << "  "
               << Seconds3(*std::max_element(run.step_seconds.begin(), run.step_seconds.end())) << " s at most\n\n";
 
@@ -138,8 +139,8 @@ absl::Status Simulate(const Arguments& arguments, const CommandContext& context)
   }
   context.out << FormatTable(table);
   if (run.restarts > 0) {
-    context.out << "\nClients were lost " << FormatCount(run.restarts)
-                << " times; the others waited, and the step was started over.\n";
+    context.out << "\nClients were lost " << Plural(run.restarts, "time")
+                << "; the others waited, and the step was started over.\n";
   }
   return absl::OkStatus();
 }

@@ -54,7 +54,10 @@ constexpr std::string_view kNeeded[] = {"splitft_job_steps_total",
                                         "splitft_client_downlink_bytes_per_second",
                                         "splitft_client_round_trip_seconds",
                                         "splitft_client_peak_memory_bytes",
-                                        "splitft_client_memory_limit_bytes"};
+                                        "splitft_client_memory_limit_bytes",
+                                        "splitft_client_last_step_cpu_seconds",
+                                        "splitft_client_last_step_throttled_seconds",
+                                        "splitft_client_cpu_quota_cores"};
 
 bool IsNeeded(std::string_view metric) {
   return std::find(std::begin(kNeeded), std::end(kNeeded), metric) != std::end(kNeeded);
@@ -217,6 +220,9 @@ absl::StatusOr<scheduler::StepFigures> FiguresOf(const JobSamples& samples, cons
          .loss = of(key("splitft_client_loss")),
          .memory_bytes = of.Count(key("splitft_client_peak_memory_bytes")),
          .memory_limit_bytes = of.Count(key("splitft_client_memory_limit_bytes")),
+         .cpu_seconds = of(key("splitft_client_last_step_cpu_seconds")),
+         .throttled_seconds = of(key("splitft_client_last_step_throttled_seconds")),
+         .cpu_quota = of(key("splitft_client_cpu_quota_cores")),
          .cut_limit = of.Small(key("splitft_client_cut_limit"))});
   }
   SPLITFT_RETURN_IF_ERROR(of.status());

@@ -236,6 +236,7 @@ absl::Status Session::Begin(const Frame& frame, ClientModel& model) {
   forwarded_ = 0;
   begun_ = ArrivalOf(frame);
   report_ = {};
+  static_cast<void>(processors_.Take());  // what was before the step
   for (const train::Microbatch& batch : batches_) {
     report_.tokens += batch.part.tokens();
   }
@@ -302,6 +303,10 @@ absl::Status Session::EndStep(ClientModel& model) {
   }
   report_.peak_memory_bytes = PeakMemoryBytes();
   report_.memory_limit_bytes = memory_limit_bytes_;
+  const ProcessorMeter::Use use = processors_.Take();
+  report_.cpu_seconds = use.cpu_seconds;
+  report_.throttled_seconds = use.throttled_seconds;
+  report_.cpu_quota = use.quota_cores;
   end.body = report_;
   // Where nothing comes back for the head, it is the end of whatever was last; that measures no wire.
   return Send(FrameKind::kStepEnd, 0, std::move(end), options_.train_client ? std::optional(answered_) : std::nullopt);

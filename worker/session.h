@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/base/memory.h"
+#include "libs/base/processor_meter.h"
 #include "libs/protocol/frame.h"
 #include "libs/protocol/ports.h"
 #include "libs/train/batches.h"
@@ -87,6 +88,7 @@ class Session {
   protocol::FrameStream& stream_;
   train::BatchSampler& sampler_;
   const int64_t memory_limit_bytes_ = MemoryLimitBytes();
+  ProcessorMeter processors_;
   protocol::WireFormat format_ = protocol::WireFormat::kFp32;  // of hidden states and their gradients, in this turn
 
   // The step under way.

@@ -138,6 +138,9 @@ struct StepReport {
   int64_t tokens = 0;
   int64_t peak_memory_bytes = 0;
   int64_t memory_limit_bytes = 0;  // what it may use; 0: unknown
+  double cpu_seconds = 0;          // of processors that it used, added up over them, as the next
+  double throttled_seconds = 0;    // that its CPU quota held it back
+  double cpu_quota = 0;            // in cores; 0: none
   bool operator==(const StepReport&) const = default;
 };
 

@@ -178,6 +178,9 @@ struct BodyCheck {
     SPLITFT_RETURN_IF_ERROR(NotNegative("step_report.tail_seconds", report.tail_seconds));
     SPLITFT_RETURN_IF_ERROR(NotNegative("step_report.head_backward_seconds", report.head_backward_seconds));
     SPLITFT_RETURN_IF_ERROR(NotNegative("step_report.wait_seconds", report.wait_seconds));
+    SPLITFT_RETURN_IF_ERROR(NotNegative("step_report.cpu_seconds", report.cpu_seconds));
+    SPLITFT_RETURN_IF_ERROR(NotNegative("step_report.throttled_seconds", report.throttled_seconds));
+    SPLITFT_RETURN_IF_ERROR(NotNegative("step_report.cpu_quota", report.cpu_quota));
     SPLITFT_RETURN_IF_ERROR(NotNegative("step_report.tokens", report.tokens));
     return NotNegative("step_report.peak_memory_bytes", report.peak_memory_bytes);
   }

@@ -56,6 +56,9 @@ std::optional<StepFigures> FiguresOf(const control::JobEvent& event) {
                                .loss = client.loss(),
                                .memory_bytes = client.peak_memory_bytes(),
                                .memory_limit_bytes = client.memory_limit_bytes(),
+                               .cpu_seconds = client.cpu_seconds(),
+                               .throttled_seconds = client.throttled_seconds(),
+                               .cpu_quota = client.cpu_quota(),
                                .cut_limit = client.cut_limit()});
   }
   return figures;

@@ -25,6 +25,7 @@ struct ClientCost {
   double backward_seconds = 0;  // of one block
   double tail_seconds = 0;      // with the labels on the server: 0
   int64_t tokens = 0;           // rows of its hidden states
+  double throttled = 0;         // share of a step that a CPU quota holds it back; it is in the seconds already
   Link link;
   int lowest_cut = 1;   // what the job's privacy floor
   int highest_cut = 1;  // and the client's memory allow

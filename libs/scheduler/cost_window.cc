@@ -53,6 +53,13 @@ std::vector<const Item*> Addresses(const std::deque<Item>& items, size_t begin, 
   return addresses;
 }
 
+// A quota allows so much processor time a period. Who needs less at a time is not held back, and would be with more to
+// do: what it computes counts as what the quota lets it, if that is longer than it took. The factor.
+double HeldBack(const ClientFigures& client, double quota_cores) {
+  const double computed = client.head_forward_seconds + client.tail_seconds + client.head_backward_seconds;
+  return quota_cores > 0 && computed > 0 ? std::max(1.0, client.cpu_seconds / (quota_cores * computed)) : 1;
+}
+
 // How `step` was run.
 Arrangement ArrangementOf(const StepFigures& step) {
   Arrangement arrangement{.clients = {}, .microbatches = step.microbatches};
@@ -141,20 +148,26 @@ Fleet CostWindow::FitOf(size_t begin, size_t end) const {
       return MedianOf<StepFigures>(steps, [&](const StepFigures& step) { return value(step.clients[i]); });
     };
     const double tokens = median([](const ClientFigures& c) { return static_cast<double>(c.tokens); });
+    const double quota = steps_.back().clients[i].cpu_quota;
+    const auto held_back = [quota](const ClientFigures& c) { return HeldBack(c, quota); };
     const auto per_block = [&](double ClientFigures::*seconds) {
       return tokens * median([&](const ClientFigures& c) {
-               return c.*seconds / (static_cast<double>(c.choice.cut_layer) * static_cast<double>(c.tokens));
+               return held_back(c) * c.*seconds /
+                      (static_cast<double>(c.choice.cut_layer) * static_cast<double>(c.tokens));
              });
     };
-    fleet.clients.push_back({.forward_seconds = per_block(&ClientFigures::head_forward_seconds),
-                             .backward_seconds = per_block(&ClientFigures::head_backward_seconds),
-                             .tail_seconds = tokens * median([](const ClientFigures& c) {
-                                               return c.tail_seconds / static_cast<double>(c.tokens);
-                                             }),
-                             .tokens = static_cast<int64_t>(std::llround(tokens)),
-                             .link = steps.back()->clients[i].link,
-                             .lowest_cut = LowestCut(i),
-                             .highest_cut = std::max(HighestCut(i), LowestCut(i))});
+    fleet.clients.push_back(
+        {.forward_seconds = per_block(&ClientFigures::head_forward_seconds),
+         .backward_seconds = per_block(&ClientFigures::head_backward_seconds),
+         .tail_seconds =
+             tokens * median([](const ClientFigures& c) { return c.tail_seconds / static_cast<double>(c.tokens); }),
+         .tokens = static_cast<int64_t>(std::llround(tokens)),
+         .throttled = MedianOf<StepFigures>(
+             steps,
+             [&](const StepFigures& step) { return std::min(1.0, step.clients[i].throttled_seconds / step.seconds); }),
+         .link = steps.back()->clients[i].link,
+         .lowest_cut = LowestCut(i),
+         .highest_cut = std::max(HighestCut(i), LowestCut(i))});
   }
   fleet.server = {
       .forward_seconds = MedianOf<ServerCost>(server, [](const ServerCost& cost) { return cost.forward_seconds; }),

@@ -19,7 +19,10 @@ std::string WhatIsWrongWith(const ClientFigures& client) {
                        {"head_backward_seconds", client.head_backward_seconds},
                        {"up_bytes_per_second", client.link.up_bytes_per_second},
                        {"down_bytes_per_second", client.link.down_bytes_per_second},
-                       {"round_trip_seconds", client.link.round_trip_seconds}};
+                       {"round_trip_seconds", client.link.round_trip_seconds},
+                       {"cpu_seconds", client.cpu_seconds},
+                       {"throttled_seconds", client.throttled_seconds},
+                       {"cpu_quota", client.cpu_quota}};
   for (const Named& figure : all) {
     if (!std::isfinite(figure.value) || figure.value < 0) {
       return absl::StrCat("client ", client.name, ": ", std::string(figure.name), " is ", figure.value);

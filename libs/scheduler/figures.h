@@ -31,6 +31,9 @@ struct ClientFigures {
   double loss = 0;                 // of its own batch, per unmasked token
   int64_t memory_bytes = 0;        // the most it has used
   int64_t memory_limit_bytes = 0;  // 0: unknown
+  double cpu_seconds = 0;          // of processors, added up over them, as the next
+  double throttled_seconds = 0;    // that a CPU quota held it back
+  double cpu_quota = 0;            // in cores; 0: none
   int cut_limit = 0;               // the highest cut that it may be given; 0: as the job has it
 };
 

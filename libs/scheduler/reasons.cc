@@ -1,6 +1,7 @@
 #include "libs/scheduler/reasons.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <vector>
 
@@ -10,6 +11,9 @@
 namespace splitft::scheduler {
 namespace {
 
+// Of a step; less is no reason.
+constexpr double kFeltThrottling = 0.1;
+
 // Two significant digits.
 std::string Digits(double value) {
   char text[32];
@@ -18,12 +22,12 @@ std::string Digits(double value) {
 }
 
 double MedianForward(const Fleet& fleet) {
-  std::vector<double> per_token;
+  std::vector<double> seconds;
   for (const ClientCost& client : fleet.clients) {
-    per_token.push_back(client.forward_seconds / static_cast<double>(std::max<int64_t>(client.tokens, 1)));
+    seconds.push_back(client.forward_seconds);
   }
-  const auto middle = per_token.begin() + static_cast<std::ptrdiff_t>((per_token.size() - 1) / 2);
-  std::nth_element(per_token.begin(), middle, per_token.end());
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>((seconds.size() - 1) / 2);
+  std::nth_element(seconds.begin(), middle, seconds.end());
   return *middle;
 }
 
@@ -60,8 +64,7 @@ Reasons::Reasons(const Fleet& fleet) : fleet_(fleet), median_forward_seconds_(Me
 
 // What the client's processor takes for a block, and what the aggregator does.
 std::string Reasons::OfCut(const ClientCost& client, int from, int to) const {
-  const double median = median_forward_seconds_ * static_cast<double>(client.tokens);
-  const double ratio = median > 0 ? client.forward_seconds / median : 1;
+  const double ratio = median_forward_seconds_ > 0 ? client.forward_seconds / median_forward_seconds_ : 1;
   const double server =
       static_cast<double>(client.tokens) * (fleet_.server.forward_seconds + fleet_.server.backward_seconds);
   std::string text = absl::StrCat("forward ", Digits(client.forward_seconds), " s/block");
@@ -70,10 +73,12 @@ std::string Reasons::OfCut(const ClientCost& client, int from, int to) const {
   } else if (ratio <= 0.87) {
     absl::StrAppend(&text, ", ", Digits(1 / ratio), " times as fast as the median");
   }
-  absl::StrAppend(&text, to > from ? ", time to spare" : "", ": cut ", from, " -> ", to);
-  if (to > from) {
-    absl::StrAppend(&text, ", the aggregator saves ", Digits(server * (to - from)), " s");
+  if (client.throttled >= kFeltThrottling) {
+    absl::StrAppend(&text, ", held back by its CPU limit ", Digits(100 * client.throttled), " % of a step");
   }
+  absl::StrAppend(&text, to > from ? ", time to spare" : "", ": cut ", from, " -> ", to);
+  absl::StrAppend(&text, to > from ? ", the aggregator saves " : ", the aggregator takes over ",
+                  Digits(server * std::abs(to - from)), " s");
   return text;
 }
 

@@ -8,7 +8,7 @@
 namespace splitft::scheduler {
 
 // Why a client goes from one choice to another, in a line for people: what of its figures stands out, then what
-// changes. `forward 0.41 s/block, 2.1 times the median: cut 4 -> 2`.
+// changes. `forward 0.41 s/block, 2.1 times the median: cut 4 -> 2, the aggregator takes over 0.1 s`.
 class Reasons {
  public:
   // The fleet outlives the reasons.
@@ -22,7 +22,7 @@ class Reasons {
   std::string OfCut(const ClientCost& client, int from, int to) const;
 
   const Fleet& fleet_;
-  double median_forward_seconds_;  // of a block and token
+  double median_forward_seconds_;  // of a block
 };
 
 // "1.2 GB/s", "3.1 MB/s": a bandwidth for people. 0 is "unlimited".

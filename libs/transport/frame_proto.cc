@@ -58,6 +58,9 @@ struct BodyWriter {
     out.set_tokens(report.tokens);
     out.set_peak_memory_bytes(report.peak_memory_bytes);
     out.set_memory_limit_bytes(report.memory_limit_bytes);
+    out.set_cpu_seconds(report.cpu_seconds);
+    out.set_throttled_seconds(report.throttled_seconds);
+    out.set_cpu_quota(report.cpu_quota);
   }
   void operator()(const protocol::Finish& finish) const { header.mutable_finish()->set_reason(finish.reason); }
   void operator()(const protocol::Fault& fault) const {
@@ -120,7 +123,10 @@ absl::StatusOr<protocol::FrameBody> BodyOf(const wire::FrameHeader& header) {
                                   .wait_seconds = in.wait_seconds(),
                                   .tokens = in.tokens(),
                                   .peak_memory_bytes = in.peak_memory_bytes(),
-                                  .memory_limit_bytes = in.memory_limit_bytes()};
+                                  .memory_limit_bytes = in.memory_limit_bytes(),
+                                  .cpu_seconds = in.cpu_seconds(),
+                                  .throttled_seconds = in.throttled_seconds(),
+                                  .cpu_quota = in.cpu_quota()};
     }
     case wire::FrameHeader::kFinish:
       return protocol::Finish{.reason = header.finish().reason()};

@@ -35,6 +35,9 @@ inline controller::JobSamples SamplesOf(const control::JobEvent& event) {
     set("loss", 2.5);
     set("peak_memory_bytes", 1e8);
     set("memory_limit_bytes", 0);
+    set("last_step_cpu_seconds", 0);
+    set("last_step_throttled_seconds", 0);
+    set("cpu_quota_cores", 0);
   }
   return samples;
 }

@@ -100,7 +100,7 @@ class AdaptiveTest(unittest.TestCase):
             fleet.set_cores("hospital", FAST)
             subprocess.run([EXAMPLE.parent / "throttle.sh", "factory", str(SLOW)], check=True)  # as README has it
 
-        self.addCleanup(lambda: [group.rmdir() for group in Path("/sys/fs/cgroup").glob("**/splitft-factory")])
+        self.addCleanup(lambda: [group.rmdir() for group in Path("/sys/fs/cgroup").glob("**/splitft-throttle-factory")])
 
         adaptive = Job(fleet, self.folder / "adaptive", "Makespan", {SWAP: swap})
         before, after = adaptive.cuts(SWAP), adaptive.cuts(SWAP + 1 + 4 * ROUND)
@@ -109,6 +109,7 @@ class AdaptiveTest(unittest.TestCase):
         self.assertLess(after["factory"], after["hospital"], "three rounds and the one under way after the swap")
         reasons = [client["reason"] for decision in adaptive.decisions for client in decision["plan"]["clients"]]
         self.assertTrue(any("times the median" in reason for reason in reasons), reasons)
+        self.assertTrue(any("held back by its CPU limit" in reason for reason in reasons), reasons)
         self.assertTrue(any("factory: forward" in line for line in adaptive.text), adaptive.text)
 
         fleet.set_cores("hospital", FAST)

@@ -40,6 +40,7 @@ control::JobEvent Step(int64_t step) {
   client.set_tokens(128);
   client.set_head_forward_seconds(0.25);
   client.set_awaited_seconds(0.25);
+  client.set_throttled_seconds(0.125);
   client.set_up_bytes_per_second(2.5e6);
   (*client.mutable_bytes_by_kind())["HiddenUp"] = 3000;
   (*client.mutable_bytes_by_kind())["HiddenDown"] = 2000;
@@ -75,6 +76,7 @@ TEST_F(JobMetricsTest, AddsUpStepsEachOnce) {
   EXPECT_EQ(Value("splitft_job_microbatches"), 4);
   EXPECT_EQ(Value("splitft_job_adapter_norm"), 6);
   EXPECT_EQ(Value("splitft_client_awaited_seconds_total", {R"(client="bank")"}), 0.5);
+  EXPECT_EQ(Value("splitft_client_last_step_throttled_seconds", {R"(client="bank")"}), 0.125);
   EXPECT_EQ(Value("splitft_job_step_duration_seconds_sum"), 2);
   EXPECT_EQ(Value("splitft_aggregator_seconds_total", {R"(activity="forward")"}), 0.25);
   EXPECT_EQ(Value("splitft_aggregator_seconds_total", {R"(activity="other")"}), 0.25);

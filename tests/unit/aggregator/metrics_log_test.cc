@@ -33,6 +33,8 @@ control::JobEvent Step() {
   client.set_tokens(128);
   client.set_bytes_up(4096);
   client.set_awaited_seconds(0.25);
+  client.set_throttled_seconds(0.125);
+  client.set_cpu_quota(0.5);
   (*client.mutable_bytes_by_kind())["HiddenUp"] = 3000;
   (*client.mutable_bytes_by_kind())["GradientUp"] = 1096;
   return event;
@@ -45,7 +47,8 @@ TEST(MetricsLine, IsOneLineInAFixedOrder) {
       R"("loss_tokens":500,"microbatches":2,"seconds":0.25,)"
       R"("server":{"forward_seconds":0.125,"backward_seconds":0.0,"wait_seconds":0.0},)"
       R"("clients":[{"name":"bank","connected":true,"cut_layer":2,"codec":"fp32","loss":3.5,"tokens":128,)"
-      R"("head_forward_seconds":0.0,"tail_seconds":0.0,"head_backward_seconds":0.0,"wait_seconds":0.0,"awaited_seconds":0.25,"bytes_up":4096,)"
+      R"("head_forward_seconds":0.0,"tail_seconds":0.0,"head_backward_seconds":0.0,"wait_seconds":0.0,"awaited_seconds":0.25,)"
+      R"("cpu_seconds":0.0,"throttled_seconds":0.125,"cpu_quota":0.5,"bytes_up":4096,)"
       R"("bytes_down":0,"bytes_by_kind":{"GradientUp":1096,"HiddenUp":3000},"peak_memory_bytes":0,)"
       R"("up_bytes_per_second":0.0,"down_bytes_per_second":0.0,"round_trip_seconds":0.0}]})"
       "\n");

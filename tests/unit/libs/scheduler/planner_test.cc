@@ -163,6 +163,27 @@ TEST(Planner, GoesBackFromAPlanThatDoesNotKeepItsPromise) {
   EXPECT_LE(back, 20);
 }
 
+// A client slows down, and with it everything takes a third longer than the model says. What was measured of the first
+// cuts before that makes them look shorter than any.
+TEST(Planner, ForgetsWhatWasMeasuredOfAnotherFleet) {
+  ModelledJob job(kMakespan, {0.02, 0.02, 0.02});
+  Planner planner(job.job, kShape);
+  job.Run(planner, 30);
+  ASSERT_GT(job.choices()[2].cut_layer, 4);
+  job.truth.clients[2].forward_seconds *= 8;
+  job.truth.clients[2].backward_seconds *= 8;
+  for (int i = 0; i < 30; ++i) {
+    StepFigures figures = job.Step();
+    figures.server_wait_seconds += 2 * figures.seconds;
+    figures.seconds *= 3;
+    planner.Observe(figures);
+    if (const std::optional<Plan> plan = planner.Decide()) {
+      job.Follow(*plan);
+    }
+  }
+  EXPECT_LT(job.choices()[2].cut_layer, 4);
+}
+
 // Under a quota: whoever computes little has saved it up and looks fast, until there is more to do.
 TEST(Planner, IsSeldomTakenInByAClientThatIsFastInBurstsOnly) {
   ModelledJob modelled(spec::SchedulingPolicy::kMakespan, {0.005, 0.01, 0.01});
