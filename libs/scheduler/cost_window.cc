@@ -197,7 +197,10 @@ double CostWindow::Correction(const Fleet& fleet) const {
   Values values{};
   size_t count = 0;
   for (const StepFigures& step : steps_) {
-    if (ArrangementOf(step) == now) {
+    const bool same_quotas = std::equal(
+        step.clients.begin(), step.clients.end(), steps_.back().clients.begin(),
+        [](const ClientFigures& one, const ClientFigures& other) { return one.cpu_quota == other.cpu_quota; });
+    if (same_quotas && ArrangementOf(step) == now) {
       values[count++] = step.seconds;
     }
   }

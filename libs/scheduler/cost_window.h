@@ -37,7 +37,8 @@ class CostWindow {
   // `of_server`, of the aggregator's part of it). What each step of the window alone would say of both is compared, so
   // that noise that makes no difference between them does not count. Three steps at least.
   double GainMargin(const Arrangement& next, bool of_server) const;
-  // Measured against predicted seconds of the steps that were run as the newest one: what the model does not know of.
+  // Measured against predicted seconds of the steps that were run as the newest one, under the same quotas: what the
+  // model does not know of.
   // `fleet`: Fit's.
   double Correction(const Fleet& fleet) const;
 

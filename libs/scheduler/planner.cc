@@ -32,7 +32,9 @@ constexpr size_t kMostTried = 8;
 bool AreRunAlike(const StepFigures& a, const StepFigures& b) {
   return a.microbatches == b.microbatches &&
          std::equal(a.clients.begin(), a.clients.end(), b.clients.begin(), b.clients.end(),
-                    [](const ClientFigures& one, const ClientFigures& other) { return one.choice == other.choice; });
+                    [](const ClientFigures& one, const ClientFigures& other) {
+                      return one.choice == other.choice && one.cpu_quota == other.cpu_quota;
+                    });
 }
 
 }  // namespace

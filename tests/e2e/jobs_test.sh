@@ -248,7 +248,7 @@ adapted() {
   k patch pod quickstart-worker-listings-0 --subresource=resize >/dev/null \
     --patch="{\"spec\": {\"containers\": [{\"name\": \"splitft\", \"resources\": $resources}]}}"
   wait_until 120 cut_is listings 1
-  [[ $(field '.status.clients[?(@.name=="listings")].reason') == *"times the median, held back by its CPU limit "*" % of a step: cut "* ]] ||
+  [[ $(field '.status.clients[?(@.name=="listings")].reason') == *"times the median"*": cut "* ]] ||
     fail "the reason is $(field '.status.clients[?(@.name=="listings")].reason')"
   wait_until 30 is_told "client listings: "
   [[ $(k exec files -- cat "/files/$current/decisions.jsonl") == *APPLIED*listings* ]] || fail "no decisions.jsonl"

@@ -166,7 +166,7 @@ TEST(Planner, GoesBackFromAPlanThatDoesNotKeepItsPromise) {
 // A client slows down, and with it everything takes a third longer than the model says. What was measured of the first
 // cuts before that makes them look shorter than any.
 TEST(Planner, ForgetsWhatWasMeasuredOfAnotherFleet) {
-  ModelledJob job(kMakespan, {0.02, 0.02, 0.02});
+  ModelledJob job(kMakespan, {0.005, 0.005, 0.005});
   Planner planner(job.job, kShape);
   job.Run(planner, 30);
   ASSERT_GT(job.choices()[2].cut_layer, 4);
@@ -184,7 +184,26 @@ TEST(Planner, ForgetsWhatWasMeasuredOfAnotherFleet) {
   EXPECT_LT(job.choices()[2].cut_layer, 4);
 }
 
-// Under a quota: whoever computes little has saved it up and looks fast, until there is more to do.
+// Its quota lets it have a tenth of a processor, and its little work just fits in what each period has.
+TEST(Planner, KnowsThatAQuotaHoldsWhoeverHasMoreToDo) {
+  ModelledJob job(kMakespan, {0.005, 0.005, 0.005});
+  job.choices()[0].cut_layer = 1;
+  Planner planner(job.job, kShape);
+  for (int i = 0; i < 60; ++i) {
+    StepFigures figures = job.Step();
+    ClientFigures& bank = figures.clients[0];
+    bank.cpu_quota = 0.1;
+    bank.cpu_seconds = bank.head_forward_seconds + bank.tail_seconds + bank.head_backward_seconds;
+    planner.Observe(figures);
+    if (const std::optional<Plan> plan = planner.Decide()) {
+      job.Follow(*plan);
+    }
+  }
+  EXPECT_EQ(job.choices()[0].cut_layer, 1);
+  EXPECT_GT(job.choices()[1].cut_layer, 1);
+}
+
+// Under a quota that saves up: whoever computes little has saved it up and looks fast, until there is more to do.
 TEST(Planner, IsSeldomTakenInByAClientThatIsFastInBurstsOnly) {
   ModelledJob modelled(spec::SchedulingPolicy::kMakespan, {0.005, 0.01, 0.01});
   Planner planner(modelled.job, kShape);
