@@ -6,8 +6,8 @@ set -eu
 fail() { echo "$0: $1" >&2; exit "${2:-1}"; }
 [ $# -eq 2 ] || fail "expected CLIENT SHARE, as in: $0 listings 0.1" 2
 case $2 in
-  all) quota= ;;
-  0.[0-9] | 0.[0-9][0-9] | 1) quota=$(awk -v share="$2" 'BEGIN { printf "%d", share * 100000 }') ;;
+  all) quota= && now="no limit of its own" ;;
+  0.[0-9] | 0.[0-9][0-9] | 1) quota=$(awk -v share="$2" 'BEGIN { printf "%d", share * 100000 }') && now="$2 of a core" ;;
   *) fail "the share is \"$2\"; expected 0.01 to 1, or all" 2 ;;
 esac
 [ "$quota" != 0 ] || fail "the share is \"$2\"; expected 0.01 to 1, or all" 2
@@ -38,7 +38,7 @@ target=$root
 [ -z "$quota" ] || target=$group
 for pid in $pids; do
   echo "$pid" > "$target/cgroup.procs"
-  echo "client $1 (process $pid) has $2 of a core"
+  echo "client $1 (process $pid) has $now"
 done
 # Groups that nobody is in any more: this one's after `all`, and those of jobs that have ended.
 rmdir "$root"/splitft-throttle-* 2> /dev/null || true

@@ -159,8 +159,9 @@ Fleet CostWindow::FitOf(size_t begin, size_t end) const {
     fleet.clients.push_back(
         {.forward_seconds = per_block(&ClientFigures::head_forward_seconds),
          .backward_seconds = per_block(&ClientFigures::head_backward_seconds),
-         .tail_seconds =
-             tokens * median([](const ClientFigures& c) { return c.tail_seconds / static_cast<double>(c.tokens); }),
+         .tail_seconds = tokens * median([&](const ClientFigures& c) {
+                           return held_back(c) * c.tail_seconds / static_cast<double>(c.tokens);
+                         }),
          .tokens = static_cast<int64_t>(std::llround(tokens)),
          .throttled = MedianOf<StepFigures>(
              steps,
